@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the checks of a run are given."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Wire(Protocol):
+    """A recording of the target's network card."""
+
+    def frames_during(self, action: Callable[[], object]) -> list[bytes]:
+        """Give the Ethernet frames recorded while the action ran."""
+        ...
+
+
+class Snapshots(Protocol):
+    """A target that can go back to a state that it had."""
+
+    def save(self, name: str) -> None:
+        """Keep the state under a name."""
+        ...
+
+    def restore(self, name: str) -> None:
+        """Go back to the state of that name."""
+        ...
+
+
+@dataclass(frozen=True)
+class CheckContext:
+    """The target and what it is held against.
+
+    `options`: component -> its resolved options. `abort_on`: exceptions that say something about
+    the test bench and not about the target; they end the run and are raised by it.
+    """
+
+    host: object
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    policy: object = None
+    profile: object = None
+    wire: Wire | None = None
+    snapshots: Snapshots | None = None
+    abort_on: tuple[type[BaseException], ...] = ()

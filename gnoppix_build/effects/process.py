@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""External commands: lists of arguments, a clean environment, a full log, and no orphans."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gnoppix_build.effects import enter_root
+from gnoppix_build.effects.faults import CommandFault, EnvironmentFault
+
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CLEAN_ENVIRONMENT = {
+    "PATH": SEARCH_PATH,
+    "HOME": "/nonexistent",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+}
+PACKAGE_OF_TOOL = {
+    "apt-get": "apt",
+    "mount": "mount",
+    "setpriv": "util-linux",
+    "umount": "mount",
+    "unshare": "util-linux",
+}
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: bytes | None = None,
+) -> None:
+    """Run a command to its end; its line and all that it says are appended to `log`.
+
+    `env` is added to a fixed environment: nothing of the caller's own leaks in. Raises
+    CommandFault when the command fails, EnvironmentFault when it is not installed.
+    """
+    command = _leashed(argv)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        output.write(b"$ " + subprocess.list2cmdline(argv).encode() + b"\n")
+        output.flush()
+        status = subprocess.run(  # noqa: S603 - a list of arguments, no shell
+            command,
+            check=False,
+            cwd=cwd,
+            env=_environment(env),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            umask=0o022,
+            **_standard_input(stdin),
+        ).returncode
+    if status != 0:
+        raise CommandFault(argv, status, log)
+
+
+def capture(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+) -> bytes:
+    """Run a command and give its standard output; a failure carries what it said as the hint."""
+    result = subprocess.run(  # noqa: S603 - a list of arguments, no shell
+        _leashed(argv),
+        check=False,
+        env=_environment(env),
+        capture_output=True,
+        umask=0o022,
+        **_standard_input(stdin),
+    )
+    if result.returncode != 0:
+        said = result.stderr.decode(errors="replace").strip()
+        raise CommandFault(argv, result.returncode, Path(os.devnull), hint=said or None)
+    return result.stdout
+
+
+def isolated(
+    argv: Sequence[str],
+    *,
+    root: Path | None,
+    bindings: Mapping[str, Path] | None = None,
+    tmpfs: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """Give the command that runs `argv` in namespaces of its own, inside `root` if there is one.
+
+    It sees no network interface, no process but its own, the host name `localhost`, and a
+    minimal /dev. `bindings` maps a name to what appears as /mnt/NAME; `tmpfs` lists folders
+    that are empty and forgotten afterwards.
+    """
+    places = [f"--bind={name}={source}" for name, source in sorted((bindings or {}).items())]
+    places += [f"--tmpfs={folder}" for folder in tmpfs]
+    return (
+        "unshare",
+        *("--fork", "--kill-child=KILL", "--pid", "--net", "--uts", "--ipc"),
+        *("--mount", "--propagation=private", "--"),
+        *(sys.executable, "-I", enter_root.__file__),
+        *([f"--root={root}"] if root is not None else []),
+        *places,
+        "--",
+        *argv,
+    )
+
+
+def require_tool(name: str) -> None:
+    """Raise EnvironmentFault, with the package to install, when a command is not on the host."""
+    if shutil.which(name, path=SEARCH_PATH) is None:
+        package = PACKAGE_OF_TOOL.get(name, name)
+        raise EnvironmentFault(
+            f"`{name}` is not installed on this host", hint=f"apt-get install {package}"
+        )
+
+
+def _leashed(argv: Sequence[str]) -> tuple[str, ...]:
+    """Tie the command to us: it dies when we do, and as root all that it started dies too."""
+    for tool in (argv[0], "setpriv", "unshare"):
+        require_tool(tool)
+    leash = ("setpriv", "--pdeathsig", "KILL", "--")
+    if os.geteuid() != 0:
+        return (*leash, *argv)
+    own_processes = ("--fork", "--kill-child=KILL", "--pid", "--mount-proc")
+    return (*leash, "unshare", *own_processes, "--", *argv)
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    return {**CLEAN_ENVIRONMENT, **(extra or {})}
+
+
+def _standard_input(content: bytes | None) -> dict[str, object]:
+    if content is None:
+        return {"stdin": subprocess.DEVNULL}
+    return {"input": content}

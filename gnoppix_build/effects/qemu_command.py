@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments of a QEMU that boots an image as a customer's machine would."""
+
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from gnoppix_build.effects.guest_channel import PORT_NAME, shell_credentials
+
+Firmware = Literal["bios", "uefi-secure-boot"]
+OVMF = "/usr/share/OVMF"
+
+
+@dataclass(frozen=True)
+class MachinePlaces:
+    """Where QEMU finds its files (inside the tools tree) and its sockets (descriptors)."""
+
+    iso: str
+    scratch: str
+    recording: str
+    serial_log: str
+    shell_socket: int
+    monitor_socket: int
+
+
+@dataclass(frozen=True)
+class MachineSize:
+    """The processors and the memory of a machine."""
+
+    processors: int = 2
+    memory_mib: int = 2048
+
+
+def machine_command(
+    places: MachinePlaces, firmware: Firmware, size: MachineSize, *, kvm: bool
+) -> tuple[str, ...]:
+    """Give the whole command; writes go to snapshots that vanish with QEMU."""
+    return (
+        "qemu-system-x86_64",
+        *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"),
+        *_accelerator_arguments(kvm),
+        *("-smp", str(size.processors), "-m", str(size.memory_mib)),
+        *_firmware_arguments(firmware),
+        *_disk_arguments(places),
+        *_network_arguments(places),
+        *_channel_arguments(places),
+    )
+
+
+def probe_command(console: str) -> tuple[str, ...]:
+    """Give a command that runs SeaBIOS under KVM, its messages going to the file `console`.
+
+    Source: SeaBIOS Debugging (the debug port 0x402).
+    """
+    return (
+        "qemu-system-x86_64",
+        *("-nodefaults", "-no-user-config", "-display", "none", "-m", "64"),
+        *_accelerator_arguments(kvm=True),
+        *("-chardev", f"file,id=console,path={console}"),
+        *("-device", "isa-debugcon,iobase=0x402,chardev=console"),
+    )
+
+
+def _accelerator_arguments(kvm: bool) -> tuple[str, ...]:
+    if kvm:
+        return ("-accel", "kvm", "-cpu", "host")
+    return ("-accel", "tcg,thread=multi", "-cpu", "Nehalem")
+
+
+def _firmware_arguments(firmware: Firmware) -> tuple[str, ...]:
+    match firmware:
+        case "bios":
+            return ("-machine", "q35")
+        case "uefi-secure-boot":
+            return (
+                *("-machine", "q35,smm=on"),
+                *("-global", "driver=cfi.pflash01,property=secure,value=on"),
+                "-drive",
+                f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.secboot.fd",
+                "-drive",
+                f"if=pflash,unit=1,format=raw,snapshot=on,file={OVMF}/OVMF_VARS_4M.ms.fd",
+            )
+        case _:
+            assert_never(firmware)
+
+
+def _disk_arguments(places: MachinePlaces) -> tuple[str, ...]:
+    return (
+        *("-drive", f"if=none,id=iso,media=cdrom,readonly=on,format=raw,file={places.iso}"),
+        *("-device", "ide-cd,bus=ide.0,drive=iso,bootindex=1"),
+        # Not attached to the machine: the place for saved states.
+        *("-drive", f"if=none,id=states,format=raw,snapshot=on,file={places.scratch}"),
+    )
+
+
+def _network_arguments(places: MachinePlaces) -> tuple[str, ...]:
+    return (
+        *("-netdev", "user,id=lan,restrict=on"),
+        *("-device", "virtio-net-pci,netdev=lan,romfile="),
+        "-object",
+        f"filter-dump,id=recording,netdev=lan,maxlen=65536,file={places.recording}",
+    )
+
+
+def _channel_arguments(places: MachinePlaces) -> tuple[str, ...]:
+    credentials = [
+        argument
+        for credential in shell_credentials()
+        for argument in ("-smbios", f"type=11,value={credential}")
+    ]
+    return (
+        *credentials,
+        *("-device", "virtio-serial", "-chardev", f"socket,id=shell,fd={places.shell_socket}"),
+        *("-device", f"virtserialport,chardev=shell,name={PORT_NAME}"),
+        *("-chardev", f"socket,id=monitor,fd={places.monitor_socket}"),
+        *("-mon", "chardev=monitor,mode=control"),
+        *("-chardev", f"file,id=serial,path={places.serial_log}", "-serial", "chardev:serial"),
+        *("-device", "virtio-rng-pci"),
+    )

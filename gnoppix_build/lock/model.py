@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock: exactly which .debs make an image, and the epoch that dates every file in it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One .deb as the archive names it; `path` is its pool path below a mirror's root."""
+
+    name: str
+    version: str
+    architecture: str
+    size: int
+    sha256: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A suite's InRelease at locking time: information, never a cause for refusal."""
+
+    suite: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackageSet:
+    """The closed set of packages of one root: what was asked for and what apt chose.
+
+    For `packages` (the layer above `base`) it holds only what `base` does not.
+    """
+
+    wanted: tuple[str, ...]
+    packages: tuple[Package, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """All that a build takes from outside. `epoch` is SOURCE_DATE_EPOCH in seconds."""
+
+    suite: str
+    architecture: str
+    epoch: int
+    releases: tuple[Release, ...]
+    base: PackageSet
+    packages: PackageSet
+    tools: PackageSet

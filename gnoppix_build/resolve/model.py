@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What resolving yields: every component with every option decided, in build order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from gnoppix_build.catalog.manifest import Manifest
+from gnoppix_build.diagnostics import Span
+
+OptionValue = bool | int | str | tuple[str, ...]
+Target = Literal["image", "machine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One place that gave a value, and the value as written; the last one given wins."""
+
+    value: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedComponent:
+    """A component of the profile; `options` and `definitions` are keyed by option name."""
+
+    name: str
+    folder: Path
+    layer: Literal["base", "packages"]
+    manifest: Manifest
+    options: Mapping[str, OptionValue]
+    definitions: Mapping[str, tuple[Definition, ...]]
+    reason: str
+
+    def holds(self, condition: Mapping[str, tuple[str, ...]]) -> bool:
+        """Tell whether every option in the condition has one of the values it lists."""
+        return all(
+            spell(self.options[option]) in values for option, values in condition.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A profile with its parents merged, its components chosen and ordered (requires first)."""
+
+    name: str
+    summary: str
+    suite: str
+    areas: tuple[str, ...]
+    architecture: str
+    locale: str
+    keyboard: str
+    mirror: str | None
+    target: Target
+    components: tuple[ResolvedComponent, ...]
+    packages: tuple[str, ...]
+    compression: Literal["development", "release"]
+    notes: tuple[str, ...]
+
+
+def spell(value: OptionValue) -> str:
+    """Write a value the way a profile writes it."""
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case tuple():
+            return " ".join(value)
+        case _:
+            return str(value)
