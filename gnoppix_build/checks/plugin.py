@@ -22,9 +22,7 @@ class CheckPlugin:
     `components`: resolved path of a check file -> component.
     """
 
-    def __init__(
-        self, components: Mapping[Path, str], tier: Tier, context: CheckContext
-    ) -> None:
+    def __init__(self, components: Mapping[Path, str], tier: Tier, context: CheckContext) -> None:
         self.findings: list[Finding] = []
         self.faults: list[str] = []
         self.abortion: BaseException | None = None
@@ -148,9 +146,7 @@ class CheckPlugin:
 
     def _add(self, item: pytest.Item, outcome: Outcome, evidence: str, seconds: float) -> None:
         component = self._component_of(item)
-        finding = Finding(
-            item.name, component, self._tier, outcome, evidence, round(seconds, 3)
-        )
+        finding = Finding(item.name, component, self._tier, outcome, evidence, round(seconds, 3))
         self.findings.append(finding)
 
 

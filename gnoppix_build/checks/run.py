@@ -25,9 +25,7 @@ class BrokenChecks(Exception):
         self.faults = tuple(faults)
 
 
-def run_checks(
-    check_files: Mapping[str, Path], tier: Tier, context: CheckContext
-) -> list[Finding]:
+def run_checks(check_files: Mapping[str, Path], tier: Tier, context: CheckContext) -> list[Finding]:
     """Run the tier's checks, destructive ones last.
 
     `check_files`: component -> its check file. Raises BrokenChecks for a file without a check, a

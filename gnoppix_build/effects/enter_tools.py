@@ -33,7 +33,7 @@ def enter_tools(tools: Path, bindings: Sequence[tuple[Path, str]], argv: Sequenc
         _mount("--bind", str(source), str(inside))
     os.chroot(tools)
     os.chdir("/")
-    os.execvp(argv[0], argv)
+    os.execvp(argv[0], list(argv))
 
 
 def _mount(*arguments: str) -> None:

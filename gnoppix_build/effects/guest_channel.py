@@ -104,9 +104,7 @@ class GuestChannel:
             if found is None:
                 raise GuestFault("the guest's root shell gave a garbled answer")
             status, stdout, stderr = found.groups()
-            return CommandOutcome(
-                int(status), base64.b64decode(stdout), base64.b64decode(stderr)
-            )
+            return CommandOutcome(int(status), base64.b64decode(stdout), base64.b64decode(stderr))
 
 
 def _seconds_until(deadline: float) -> float:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Findings as JUnit XML, for CI."""
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
+from xml.etree import ElementTree
 
 from gnoppix_build.report.finding import Finding
 from gnoppix_build.report.plain import strip_control_characters

@@ -15,9 +15,7 @@ def report_text(target: str, findings: Sequence[Finding]) -> str:
     """Give a table with a line a finding and the verdict below it; no colour."""
     rows = [HEADINGS, *(_row(finding) for finding in findings)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS) - 1)]
-    lines = [
-        GAP.join((*map(str.ljust, row[:-1], widths), row[-1])).rstrip() for row in rows
-    ]
+    lines = [GAP.join((*map(str.ljust, row[:-1], widths), row[-1])).rstrip() for row in rows]
     return "\n".join((*lines, "", _summary(target, findings), ""))
 
 

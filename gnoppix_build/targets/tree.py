@@ -4,7 +4,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +20,36 @@ from gnoppix_build.targets.tree_units import TreeService
 DPKG_STATUS = "/var/lib/dpkg/status"
 # testinfra's words that only a running system can answer.
 RUNNING_WORDS = frozenset(
-    """addr ansible backend block_device check_output command docker environment exists
-    find_command get_host interface ip6tables iptables mount_point pip podman process puppet run
-    run_expect run_test salt socket sudo supervisor sysctl system_info""".split()
+    {
+        "addr",
+        "ansible",
+        "backend",
+        "block_device",
+        "check_output",
+        "command",
+        "docker",
+        "environment",
+        "exists",
+        "find_command",
+        "get_host",
+        "interface",
+        "ip6tables",
+        "iptables",
+        "mount_point",
+        "pip",
+        "podman",
+        "process",
+        "puppet",
+        "run",
+        "run_expect",
+        "run_test",
+        "salt",
+        "socket",
+        "sudo",
+        "supervisor",
+        "sysctl",
+        "system_info",
+    }
 )
 
 
@@ -129,10 +156,9 @@ class TreeFile:
             raise FileNotFoundError(f"`{self.path}` is not in the tree")
         return status
 
-    def _is(self, predicate: object) -> bool:
+    def _is(self, has_type: Callable[[int], bool]) -> bool:
         status = self._status()
-        assert callable(predicate)
-        return status is not None and bool(predicate(status.st_mode))
+        return status is not None and has_type(status.st_mode)
 
 
 @dataclass(frozen=True)

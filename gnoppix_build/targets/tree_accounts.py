@@ -107,7 +107,9 @@ class TreeGroup:
     @property
     def members(self) -> list[str]:
         """The users listed with the group."""
-        return [name for name in _fields_of(self.paths, "/etc/group", self.name)[3].split(",") if name]
+        return [
+            name for name in _fields_of(self.paths, "/etc/group", self.name)[3].split(",") if name
+        ]
 
 
 def _fields_of(paths: TreePaths, path: str, name: str) -> list[str]:

@@ -77,9 +77,7 @@ class TreeService:
             names.append(f"{template}@.{instance.rpartition('.')[2]}")
         for name in names:
             for folder in UNIT_FOLDERS:
-                path = self.paths.on_host(
-                    self.paths.resolve(f"{folder}/{name}", follow_last=False)
-                )
+                path = self.paths.on_host(self.paths.resolve(f"{folder}/{name}", follow_last=False))
                 if os.path.lexists(path):
                     return path
         return None
