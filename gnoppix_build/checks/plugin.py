@@ -67,7 +67,7 @@ class CheckPlugin:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a check file that cannot be read."""
         if report.failed:
-            self.faults.append(f"{report.nodeid}: {_shorten(report.longreprtext)}")
+            self.faults.append(f"{report.nodeid}: {_cause_of(report.longreprtext)}")
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
@@ -133,8 +133,13 @@ class CheckPlugin:
         self.abortion = self.abortion or excinfo.value
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Keep the interruption, so that the run can raise it."""
-        self.abortion = excinfo.value
+        """Keep a person's interruption, so that the run can raise it.
+
+        Pytest ends a run with broken collection by an interruption of its own; the
+        collection's faults tell more.
+        """
+        if not isinstance(excinfo.value, pytest.Session.Interrupted):
+            self.abortion = excinfo.value
 
     def _save_once(self, snapshots: Snapshots) -> None:
         if not self._is_snapshot_saved:
@@ -148,6 +153,12 @@ class CheckPlugin:
         component = self._component_of(item)
         finding = Finding(item.name, component, self._tier, outcome, evidence, round(seconds, 3))
         self.findings.append(finding)
+
+
+def _cause_of(traceback: str) -> str:
+    """Keep what pytest marks as the error itself; a long way to it says less."""
+    marked = [line[1:].strip() for line in traceback.splitlines() if line.startswith("E ")]
+    return _shorten("\n".join(marked) or traceback)
 
 
 def _mark_faults(item: pytest.Item) -> list[str]:
