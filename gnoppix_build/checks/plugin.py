@@ -30,6 +30,7 @@ class CheckPlugin:
         self._tier = tier
         self._context = context
         self._is_snapshot_saved = False
+        self._unreadable: set[Path] = set()
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Declare the marks."""
@@ -39,27 +40,27 @@ class CheckPlugin:
 
     @pytest.fixture
     def host(self) -> object:
-        """The target."""
+        """Give the target."""
         return self._context.host
 
     @pytest.fixture
     def options(self, request: pytest.FixtureRequest) -> Mapping[str, object]:
-        """The resolved options of the check's component."""
+        """Give the resolved options of the check's component."""
         return self._context.options.get(self._component_of(request.node), {})
 
     @pytest.fixture
     def policy(self) -> object:
-        """What the network policy expects of the target."""
+        """Give what the network policy expects of the target."""
         return self._context.policy
 
     @pytest.fixture
     def profile(self) -> object:
-        """The resolved profile."""
+        """Give the resolved profile."""
         return self._context.profile
 
     @pytest.fixture
     def wire(self) -> Wire:
-        """The recording of the target's network card."""
+        """Give the recording of the target's network card."""
         if self._context.wire is None:
             raise NotVisible("the target has no recording of its network")
         return self._context.wire
@@ -67,23 +68,21 @@ class CheckPlugin:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a check file that cannot be read."""
         if report.failed:
+            self._unreadable |= {path for path in self._components if path.name in report.nodeid}
             self.faults.append(f"{report.nodeid}: {_cause_of(report.longreprtext)}")
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(
-        self, session: pytest.Session, items: list[pytest.Item]
-    ) -> None:
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the checks of the tier, destructive ones last; note what is wrong."""
         for item in items:
             self.faults += _mark_faults(item)
-        checked = {item.path.resolve() for item in items}
+        checked = {item.path.resolve() for item in items} | self._unreadable
         self.faults += [
             f"{path.name}: no check in the check file of `{component}`"
             for path, component in self._components.items()
             if path not in checked
         ]
         if self.faults:
-            session.shouldstop = "the check files are at fault"
             items.clear()
             return
         selected = [item for item in items if item.get_closest_marker(self._tier)]

@@ -15,6 +15,11 @@ from gnoppix_build.checks.plugin import CheckPlugin
 
 NO_PLUGINS = "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
 ADDED_OPTIONS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+COMPLETE = (
+    pytest.ExitCode.OK,
+    pytest.ExitCode.TESTS_FAILED,
+    pytest.ExitCode.NO_TESTS_COLLECTED,
+)
 
 
 class BrokenChecks(Exception):
@@ -36,11 +41,13 @@ def run_checks(check_files: Mapping[str, Path], tier: Tier, context: CheckContex
     paths = {path.resolve(): component for component, path in check_files.items()}
     plugin = CheckPlugin(paths, tier, context)
     with _undisturbed_python(), _forgotten_modules(list(paths)):
-        pytest.main(_pytest_arguments(list(paths)), plugins=[plugin])
+        status = pytest.main(_pytest_arguments(list(paths)), plugins=[plugin])
     if plugin.abortion is not None:
         raise plugin.abortion
     if plugin.faults:
         raise BrokenChecks(plugin.faults)
+    if status not in COMPLETE:
+        raise BrokenChecks([f"pytest ended with status {int(status)}"])
     return plugin.findings
 
 
@@ -48,6 +55,7 @@ def _pytest_arguments(paths: Sequence[Path]) -> list[str]:
     root = os.path.commonpath([path.parent for path in paths])
     return [
         *("-c", os.devnull, "--rootdir", root, "--noconftest", "--strict-markers"),
+        "--continue-on-collection-errors",
         *("-p", "no:cacheprovider", "-p", "no:terminal", "--import-mode=importlib"),
         *("-o", "python_functions=test_ check_"),
         *(str(path) for path in paths),

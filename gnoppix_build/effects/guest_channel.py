@@ -6,6 +6,8 @@ import re
 import secrets
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from gnoppix_build.effects.faults import Fault
 from gnoppix_build.targets.shell import CommandOutcome
@@ -19,13 +21,15 @@ REQUEST = (
     'printf "{marker} %s " $S; base64 -w0 <$D/o; printf " "; base64 -w0 <$D/e; '
     'printf " {marker}\\n"; rm -rf $D\n'
 )
+# Nothing is sent before this came: UEFI's own driver listens on the port, and GRUB behind it.
+GREETING = "gnoppix-shell-is-ready"
 SHELL_UNIT = f"""\
 [Unit]
 DefaultDependencies=no
 After=sysinit.target
 [Service]
 Environment=HOME=/root LC_ALL=C.UTF-8
-ExecStart=/bin/sh
+ExecStart=/bin/sh -c "echo; echo {GREETING}; exec /bin/sh"
 StandardInput=file:/dev/virtio-ports/{PORT_NAME}
 StandardOutput=file:/dev/virtio-ports/{PORT_NAME}
 StandardError=null
@@ -60,6 +64,11 @@ class GuestChannel:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
 
+    def wait_for_greeting(self, timeout_s: float) -> None:
+        """Return when the shell is there; commands before it would reach the firmware."""
+        with _explained_silence():
+            self._receive_until(f"\n{GREETING}\n".encode(), time.monotonic() + timeout_s)
+
     def run(self, command: str, timeout_s: float, grace_s: float = 30.0) -> CommandOutcome:
         """Run a command; status 124 says that the guest stopped it after `timeout_s`.
 
@@ -72,39 +81,46 @@ class GuestChannel:
             timeout_s=max(1, round(timeout_s)),
         )
         deadline = time.monotonic() + timeout_s + grace_s
-        try:
+        with _explained_silence():
             self._send(request.encode(), deadline)
-            return self._receive(marker.encode(), deadline)
-        except TimeoutError:
-            raise GuestFault("the guest's root shell did not answer in time") from None
-        except OSError as error:
-            raise GuestFault(f"the guest's root shell is gone: {error.strerror}") from error
+            answer = self._receive_until(f" {marker}\n".encode(), deadline)
+        return _read_answer(answer, marker)
 
     def _send(self, request: bytes, deadline: float) -> None:
         self._connection.settimeout(_seconds_until(deadline))
         self._connection.sendall(request)
 
-    def _receive(self, marker: bytes, deadline: float) -> CommandOutcome:
-        answer = re.compile(
-            rb"%s (\d+) ([A-Za-z0-9+/=]*) ([A-Za-z0-9+/=]*) %s\n" % (marker, marker)
-        )
-        end = marker + b"\n"
-        # What earlier commands left unread is not part of this answer.
-        chunks = bytearray()
+    def _receive_until(self, end: bytes, deadline: float) -> bytes:
+        received = bytearray()
         while True:
             self._connection.settimeout(_seconds_until(deadline))
             chunk = self._connection.recv(1 << 16)
             if not chunk:
                 raise GuestFault("the guest's root shell closed its port")
-            searched_from = max(0, len(chunks) - len(end))
-            chunks += chunk
-            if chunks.find(end, searched_from) < 0:
-                continue
-            found = answer.search(chunks)
-            if found is None:
-                raise GuestFault("the guest's root shell gave a garbled answer")
-            status, stdout, stderr = found.groups()
-            return CommandOutcome(int(status), base64.b64decode(stdout), base64.b64decode(stderr))
+            searched_from = max(0, len(received) - len(end))
+            received += chunk
+            if received.find(end, searched_from) >= 0:
+                return bytes(received)
+
+
+def _read_answer(answer: bytes, marker: str) -> CommandOutcome:
+    """Take the answer apart; what earlier commands left on the port comes before it."""
+    word = marker.encode()
+    found = re.search(rb"%s (\d+) ([A-Za-z0-9+/=]*) ([A-Za-z0-9+/=]*) %s\n" % (word, word), answer)
+    if found is None:
+        raise GuestFault("the guest's root shell gave a garbled answer")
+    status, stdout, stderr = found.groups()
+    return CommandOutcome(int(status), base64.b64decode(stdout), base64.b64decode(stderr))
+
+
+@contextmanager
+def _explained_silence() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise GuestFault("the guest's root shell did not answer in time") from None
+    except OSError as error:
+        raise GuestFault(f"the guest's root shell is gone: {error.strerror}") from error
 
 
 def _seconds_until(deadline: float) -> float:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -85,11 +86,12 @@ class Machine:
         self._end()
 
     def wait_for_shell(self, timeout_s: float = 600.0) -> None:
-        """Return when the guest's root shell has answered a first command."""
+        """Return when the guest has a root shell."""
         try:
-            self._channel.run("true", timeout_s=1, grace_s=timeout_s)
+            self._channel.wait_for_greeting(timeout_s)
         except GuestFault as fault:
-            self._monitor.run_human_command(f"screendump {place_in_tools('work')}/screen.ppm")
+            with suppress(GuestFault):
+                self._monitor.run_human_command(f"screendump {place_in_tools('work')}/screen.ppm")
             raise GuestFault(
                 fault.message, hint=f"see {self.serial_log}, {self.log} and screen.ppm beside them"
             ) from fault
@@ -178,7 +180,7 @@ def start_in_tools(
     `bindings`: name below /mnt of the tree -> file or folder of the host. Nothing stays mounted.
     """
     work = place_in_tools("work")
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
         [
             *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--ipc", "--uts"),
             *(sys.executable, "-I", str(ENTER_TOOLS), str(tools.resolve())),

@@ -37,7 +37,7 @@ def machine_command(
     return (
         "qemu-system-x86_64",
         *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"),
-        *_accelerator_arguments(kvm),
+        *_accelerator_arguments(kvm=kvm),
         *("-smp", str(size.processors), "-m", str(size.memory_mib)),
         *_firmware_arguments(firmware),
         *_disk_arguments(places),
@@ -60,7 +60,7 @@ def probe_command(console: str) -> tuple[str, ...]:
     )
 
 
-def _accelerator_arguments(kvm: bool) -> tuple[str, ...]:
+def _accelerator_arguments(*, kvm: bool) -> tuple[str, ...]:
     if kvm:
         return ("-accel", "kvm", "-cpu", "host")
     return ("-accel", "tcg,thread=multi", "-cpu", "Nehalem")

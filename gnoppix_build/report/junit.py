@@ -2,7 +2,7 @@
 """Findings as JUnit XML, for CI."""
 
 from collections.abc import Sequence
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from gnoppix_build.report.finding import Finding
 from gnoppix_build.report.plain import strip_control_characters
@@ -13,7 +13,7 @@ def report_junit(target: str, findings: Sequence[Finding]) -> str:
 
     Source: the JUnit XML that Jenkins and GitLab read.
     """
-    suite = ElementTree.Element(
+    suite = ET.Element(
         "testsuite",
         name=strip_control_characters(target),
         tests=str(len(findings)),
@@ -24,15 +24,15 @@ def report_junit(target: str, findings: Sequence[Finding]) -> str:
     )
     for finding in findings:
         _add_case(suite, finding)
-    suites = ElementTree.Element("testsuites")
+    suites = ET.Element("testsuites")
     suites.append(suite)
-    ElementTree.indent(suites)
-    text = ElementTree.tostring(suites, encoding="unicode")
+    ET.indent(suites)
+    text = ET.tostring(suites, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
-def _add_case(suite: ElementTree.Element, finding: Finding) -> None:
-    case = ElementTree.SubElement(
+def _add_case(suite: ET.Element, finding: Finding) -> None:
+    case = ET.SubElement(
         suite,
         "testcase",
         classname=strip_control_characters(f"{finding.component}.{finding.tier}"),
@@ -42,12 +42,12 @@ def _add_case(suite: ElementTree.Element, finding: Finding) -> None:
     evidence = strip_control_characters(finding.evidence)
     match finding.outcome:
         case "pass":
-            ElementTree.SubElement(case, "system-out").text = evidence
+            ET.SubElement(case, "system-out").text = evidence
         case "fail":
-            failure = ElementTree.SubElement(case, "failure", message=evidence.split("\n")[0])
+            failure = ET.SubElement(case, "failure", message=evidence.split("\n")[0])
             failure.text = evidence
         case "skip":
-            ElementTree.SubElement(case, "skipped", message=evidence)
+            ET.SubElement(case, "skipped", message=evidence)
 
 
 def _count(findings: Sequence[Finding], outcome: str) -> int:

@@ -54,7 +54,7 @@ class TreePaths:
                 links += 1
                 if links > MOST_LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-                pending += reversed(PurePosixPath(os.readlink(host_path)).parts)
+                pending += reversed(host_path.readlink().parts)
             else:
                 resolved = candidate
         return resolved

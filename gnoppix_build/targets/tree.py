@@ -139,7 +139,9 @@ class TreeFile:
 
     def listdir(self) -> list[str]:
         """Give the names in a folder, without hidden ones, as `ls` does."""
-        return sorted(name for name in os.listdir(self._resolved()) if not name.startswith("."))
+        return sorted(
+            entry.name for entry in self._resolved().iterdir() if not entry.name.startswith(".")
+        )
 
     def _resolved(self) -> Path:
         return self.paths.on_host(self.paths.resolve(self.path))

@@ -36,7 +36,7 @@ class TreeService:
         if fragment is None:
             return False
         if fragment.is_symlink():
-            return os.readlink(fragment) == "/dev/null"
+            return fragment.readlink() == Path("/dev/null")
         return fragment.stat().st_size == 0
 
     @property
@@ -96,7 +96,7 @@ class TreeService:
             for path in self.paths.find(f"{configured}/*")
             if (host_path := self.paths.on_host(self.paths.resolve(path, follow_last=False)))
             and host_path.is_symlink()
-            and Path(os.readlink(host_path)).name == self.unit
+            and host_path.readlink().name == self.unit
             and host_path.name != self.unit
         ]
 

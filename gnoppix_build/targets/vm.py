@@ -4,7 +4,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
@@ -13,11 +12,14 @@ from gnoppix_build.targets.shell import Recorder, Shell
 
 # As the static tier's `find_files`: hidden files too, links not followed below wild parts.
 FIND_FILES = """\
-import os, sys
-from pathlib import PurePosixPath
-import glob
+import glob, os, sys
+parts = sys.argv[1].split("/")
+fixed = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
 for path in sorted(glob.glob(sys.argv[1], recursive=True, include_hidden=True)):
-    print(path.rstrip("/"), end="\\0")
+    found = path.rstrip("/").split("/")
+    folders = ("/".join(found[:n]) for n in range(fixed + 1, len(found)))
+    if not any(os.path.islink(folder) for folder in folders):
+        print("/".join(found), end="\\0")
 """
 
 
@@ -31,7 +33,7 @@ class GuestBackend(BaseBackend):  # type: ignore[misc]
         self._shell = shell
         self._encoding = "UTF-8"
 
-    def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
+    def run(self, command: str, *args: str, **_: object) -> CommandResult:
         """Run a command whose `%s` are quoted arguments."""
         line = self.get_command(command, *args)
         outcome = self._shell.run(line)

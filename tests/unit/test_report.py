@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import json
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from gnoppix_build.report.finding import Finding, Outcome, judge_findings
 from gnoppix_build.report.json_document import report_json
@@ -51,7 +51,7 @@ def test_json_report_has_the_documented_shape() -> None:
 def test_junit_report_escapes_markup_and_drops_control_characters() -> None:
     hostile = '</failure><x a="\x00\x1b\ud800&">\nsecond line'
     report = report_junit('a"<b>', [make_finding("fail", hostile), make_finding("skip", "\x07no")])
-    suite = ElementTree.fromstring(report.encode())[0]
+    suite = ET.fromstring(report.encode())[0]
     assert (suite.get("name"), suite.get("failures"), suite.get("skipped")) == ('a"<b>', "1", "1")
     failure, skipped = suite[0][0], suite[1][0]
     assert failure.get("message") == '</failure><x a="&">'

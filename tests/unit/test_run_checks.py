@@ -123,6 +123,11 @@ def test_check_file_that_does_not_load_is_an_error(tmp_path: Path) -> None:
         find(tmp_path, "@pytest.mark.runing\ndef test_x(): pass")
 
 
+def test_missing_check_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BrokenChecks):
+        run_checks({"fence": tmp_path / "check_none.py"}, "static", CheckContext(None))
+
+
 def test_destructive_checks_run_last_and_are_undone(tmp_path: Path) -> None:
     text = """
 @pytest.mark.running
