@@ -3,7 +3,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from gnoppix_build.language.leaves import Integer, KebabName, Line, Name, PackageName, Port
 
 
 def _kebab(name: str) -> str:
@@ -14,7 +16,11 @@ class Declaration(BaseModel):
     """A part of a manifest: closed, frozen, kebab-case keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=_kebab, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=_kebab,
+        populate_by_name=True,
     )
 
 
@@ -27,14 +33,32 @@ class FromOption(Declaration):
 Condition = dict[str, tuple[str, ...]]
 """Option name -> the values (as written) with which the declaration holds; empty: always."""
 
-PortSource = int | FromOption
+
+def _port_source(value: object) -> str:
+    return "option" if isinstance(value, dict | FromOption) else "number"
+
+
+def _one_or_several(value: object) -> str:
+    return "list" if isinstance(value, tuple) else "text"
+
+
+PortSource = Annotated[
+    Annotated[Port, Tag("number")] | Annotated[FromOption, Tag("option")],
+    Discriminator(_port_source),
+]
+
+WrittenValue = Annotated[
+    Annotated[str, Tag("text")] | Annotated[tuple[str, ...], Tag("list")],
+    Discriminator(_one_or_several),
+]
+"""An option's value as a profile writes it."""
 
 
 class User(Declaration):
     """A system or login user with a fixed number; its group has the same name and number."""
 
-    name: str
-    uid: int
+    name: Name
+    uid: Integer
     home: str = "/"
     shell: str = "/usr/sbin/nologin"
     gecos: str = ""
@@ -68,9 +92,9 @@ class Egress(Declaration):
 
     user: str
     protocol: Literal["tcp", "udp"]
-    ports: tuple[int, ...] = ()
+    ports: tuple[Port, ...] = ()
     """Destination ports; empty: any."""
-    reply_port: int | None = None
+    reply_port: Port | None = None
     """The local port that answers come to, for protocols without a connection (DHCP: 68)."""
     when: Condition = Field(default_factory=dict)
 
@@ -88,29 +112,29 @@ class Option(Declaration):
     """One option: type, default, documentation and an example."""
 
     type: Literal["switch", "integer", "port", "text", "name", "choice", "names"]
-    default: str | tuple[str, ...]
+    default: WrittenValue
     choices: tuple[str, ...] = ()
     doc: str
-    example: str | tuple[str, ...]
+    example: WrittenValue
 
 
 class OptionalPackages(Declaration):
     """Packages that are only wanted with certain option values."""
 
-    names: tuple[str, ...]
+    names: tuple[PackageName, ...]
     when: Condition
 
 
 class Manifest(Declaration):
     """One component."""
 
-    kind: str
-    summary: str
+    kind: KebabName
+    summary: Line
     targets: tuple[Literal["image", "machine"], ...] = ("image", "machine")
-    requires: tuple[str, ...] = ()
-    provides: tuple[str, ...] = ()
-    conflicts: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
+    requires: tuple[KebabName, ...] = ()
+    provides: tuple[KebabName, ...] = ()
+    conflicts: tuple[KebabName, ...] = ()
+    packages: tuple[PackageName, ...] = ()
     optional_packages: tuple[OptionalPackages, ...] = ()
     users: tuple[User, ...] = ()
     units: Units = Field(default_factory=Units)
@@ -119,4 +143,4 @@ class Manifest(Declaration):
     redirects: tuple[Redirect, ...] = ()
     kernel_modules: tuple[str, ...] = ()
     kernel_arguments: tuple[str, ...] = ()
-    options: Annotated[dict[str, Option], Field(default_factory=dict)]
+    options: Annotated[dict[KebabName, Option], Field(default_factory=dict)]

@@ -28,19 +28,21 @@ def enter_root(
 ) -> None:
     """Furnish the root, move into it, and become the command."""
     socket.sethostname(HOST_NAME)
-    _mount("-t", "proc", "proc", str(root / "proc"))
+    _mount("-t", "proc", "proc", "/proc")
+    if root != Path("/"):
+        _mount("-t", "proc", "proc", str(root / "proc"))
+        _make_devices(root / "dev")
     for folder in tmpfs:
         mode = "1777" if folder == "/tmp" else "0755"  # noqa: S108 - a folder of the root
         _mount("-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", str(root / folder.lstrip("/")))
     _bind_at_meeting_point(root / MEETING_POINT, bindings)
-    if root != Path("/"):
-        _make_devices(root / "dev")
-    for name in HIDDEN_FILES:
-        _mount("--bind", "/dev/null", str(root / name))
+    for hidden in (root / name for name in HIDDEN_FILES):
+        if hidden.exists():
+            _mount("--bind", "/dev/null", str(hidden))
     os.chroot(root)
     os.chdir("/")
     os.umask(0o022)
-    os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted
+    os.execvp(argv[0], list(argv))  # noqa: S606 - no shell is wanted
 
 
 def _bind_at_meeting_point(meeting_point: Path, bindings: Mapping[str, Path]) -> None:

@@ -53,7 +53,7 @@ def run(
             stdout=output,
             stderr=subprocess.STDOUT,
             umask=0o022,
-            **_standard_input(stdin),
+            input=stdin or b"",
         ).returncode
     if status != 0:
         raise CommandFault(argv, status, log)
@@ -72,7 +72,7 @@ def capture(
         env=_environment(env),
         capture_output=True,
         umask=0o022,
-        **_standard_input(stdin),
+        input=stdin or b"",
     )
     if result.returncode != 0:
         said = result.stderr.decode(errors="replace").strip()
@@ -129,9 +129,3 @@ def _leashed(argv: Sequence[str]) -> tuple[str, ...]:
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
     return {**CLEAN_ENVIRONMENT, **(extra or {})}
-
-
-def _standard_input(content: bytes | None) -> dict[str, object]:
-    if content is None:
-        return {"stdin": subprocess.DEVNULL}
-    return {"input": content}

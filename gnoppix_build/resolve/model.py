@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from gnoppix_build.catalog.manifest import Manifest
+from gnoppix_build.catalog.options import OptionValue
 from gnoppix_build.diagnostics import Span
 
-OptionValue = bool | int | str | tuple[str, ...]
+__all__ = ["Definition", "OptionValue", "Resolved", "ResolvedComponent", "Target", "spell"]
+
 Target = Literal["image", "machine"]
 
 
@@ -35,9 +37,7 @@ class ResolvedComponent:
 
     def holds(self, condition: Mapping[str, tuple[str, ...]]) -> bool:
         """Tell whether every option in the condition has one of the values it lists."""
-        return all(
-            spell(self.options[option]) in values for option, values in condition.items()
-        )
+        return all(spell(self.options[option]) in values for option, values in condition.items())
 
 
 @dataclass(frozen=True, slots=True)

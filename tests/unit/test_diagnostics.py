@@ -28,3 +28,12 @@ def test_format_diagnostic_quotes_the_line_and_lists_the_other_places() -> None:
 def test_format_diagnostic_shows_no_control_characters() -> None:
     diagnostic = Diagnostic(code="text", message="found", span=Span("a", 1, 1, 1, 2))
     assert "\x1b" not in format_diagnostic(diagnostic, {"a": "\x1b[31mred"})
+
+
+def test_format_diagnostic_shows_a_window_of_a_long_line() -> None:
+    span = Span("a", 1, 1001, 1, 5000)
+    text = format_diagnostic(
+        Diagnostic(code="text", message="\x1b[0m", span=span), {"a": "x" * 9000}
+    )
+    assert max(len(line) for line in text.splitlines()) < 200
+    assert "\x1b" not in text

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a leaf means, by the type that a schema declares for it."""
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+_INTEGER: Final = re.compile("0|-?[1-9][0-9]{0,17}")
+_SIZE: Final = re.compile("([1-9][0-9]{0,8}) (MiB|GiB|TiB)")
+_LAST_PORT: Final = 65535
+_LINE_LIMIT: Final = 4096
+_UNITS: Final = {"MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
+_SWITCH: Final = {"on": True, "true": True, "off": False, "false": False}
+
+
+class Plain(str):
+    """The text of a leaf that was written without quotes."""
+
+    __slots__ = ()
+
+
+def mistake(code: str, message: str, hint: str | None = None) -> PydanticCustomError:
+    """Make the error that a validator raises; it becomes a diagnostic of this code."""
+    return PydanticCustomError(
+        "mistake",
+        "{message}",
+        {
+            "code": code,
+            "message": message,
+            "hint": hint or "",
+        },
+    )
+
+
+def read_integer(value: object) -> object:
+    """Read a plain whole number without leading zeros, as in YAML 1.2."""
+    if not isinstance(value, str):
+        return value
+    if not isinstance(value, Plain):
+        raise mistake(
+            "not-a-number", f"a number is wanted, `{value}` is quoted", "take the quotes off"
+        )
+    if not _INTEGER.fullmatch(value):
+        bare = value.lstrip("0")
+        hint = f"write `{bare}`" if _INTEGER.fullmatch(bare) else None
+        raise mistake("not-a-number", f"a whole number is wanted, not `{value}`", hint)
+    return int(value)
+
+
+def read_port(value: object) -> object:
+    """Read a port number: 1 to 65535."""
+    number = read_integer(value)
+    if isinstance(number, int) and not 1 <= number <= _LAST_PORT:
+        raise mistake("port-out-of-range", f"`{number}` is not a port", "ports are 1 to 65535")
+    return number
+
+
+def read_switch(value: object) -> object:
+    """Read a plain `on` or `off`; `true` and `false` are taken too, `yes` and `no` are not."""
+    if not isinstance(value, str):
+        return value
+    if not isinstance(value, Plain) or value not in _SWITCH:
+        raise mistake("not-a-switch", f"`on` or `off` is wanted, not `{value}`")
+    return _SWITCH[value]
+
+
+def read_size(value: object) -> object:
+    """Read a size such as `4 GiB` as a number of bytes."""
+    if isinstance(value, int):
+        return value
+    if not isinstance(value, str):
+        raise mistake("wrong-type", "a size is wanted here", "write it as in `4 GiB`")
+    found = _SIZE.fullmatch(value)
+    if found is None:
+        raise mistake(
+            "not-a-size",
+            f"a size is wanted, not `{value}`",
+            "write a number, a space, and `MiB`, `GiB` or `TiB`",
+        )
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def check_line(value: str) -> str:
+    """Let a text pass that is one line and not too long."""
+    if "\n" in value or "\r" in value or "\t" in value:
+        raise mistake("several-lines", "one line of text is wanted")
+    if len(value) > _LINE_LIMIT:
+        raise mistake("text-too-long", f"the text is longer than {_LINE_LIMIT} characters")
+    return value
+
+
+def matching(pattern: str, code: str, noun: str, hint: str | None = None) -> tuple[Any, ...]:
+    """Make the annotations of a text that has to match a pattern as a whole."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise mistake(code, f"`{value}` is not {noun}", hint)
+        return value
+
+    schema = {"type": "string", "pattern": f"^(?:{pattern})$"}
+    return AfterValidator(check), WithJsonSchema(schema)
+
+
+Integer = Annotated[int, BeforeValidator(read_integer)]
+Port = Annotated[
+    int,
+    BeforeValidator(read_port),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": _LAST_PORT}),
+]
+Switch = Annotated[
+    bool, BeforeValidator(read_switch), WithJsonSchema({"enum": ["on", "off", True, False]})
+]
+Size = Annotated[
+    int,
+    BeforeValidator(read_size),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SIZE.pattern}$"}),
+]
+Line = Annotated[str, StringConstraints(strict=True), AfterValidator(check_line)]
+
+_NAME = matching(
+    "[a-z0-9][a-z0-9._-]{0,63}",
+    "not-a-name",
+    "a name",
+    "names have lower-case letters, digits, `.`, `_` and `-`, and start with a letter or digit",
+)
+Name = Annotated[str, _NAME[0], _NAME[1]]
+_KEBAB = matching(
+    "[a-z][a-z0-9]*(-[a-z0-9]+){0,8}",
+    "not-a-name",
+    "a name",
+    "names have lower-case letters and digits, with `-` between words",
+)
+KebabName = Annotated[str, _KEBAB[0], _KEBAB[1]]
+_PACKAGE = matching(
+    "[a-z0-9][a-z0-9+.-]+",
+    "not-a-package",
+    "the name of a Debian package",
+    "package names have lower-case letters, digits, `+`, `-` and `.`",
+)
+PackageName = Annotated[str, _PACKAGE[0], _PACKAGE[1]]

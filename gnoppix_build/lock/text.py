@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Locks as text: JSON with one package a line, so that a change reads well as a diff."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from gnoppix_build.lock.model import Lock, Package
+
+FORMAT_VERSION = 1
+SHA256 = re.compile(r"[0-9a-f]{64}")
+# Source: Debian Policy 5.6.1, 5.6.12.
+NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+VERSION = re.compile(r"[A-Za-z0-9.+~:-]+")
+ARCHITECTURE = re.compile(r"[a-z0-9-]+")
+POOL_PATH = re.compile(r"[a-z-]+/pool(/[A-Za-z0-9][A-Za-z0-9+.~_%:-]*)+\.deb")
+SETS = ("base", "packages", "tools")
+
+
+class MalformedLock(ValueError):
+    """A text is no lock; the message says where and why."""
+
+
+def format_lock(lock: Lock) -> str:
+    """Write a lock."""
+    head = {
+        "format_version": FORMAT_VERSION,
+        "suite": lock.suite,
+        "architecture": lock.architecture,
+        "epoch": lock.epoch,
+        "releases": [asdict(release) for release in lock.releases],
+    }
+    parts = [f' "{key}": {json.dumps(value)}' for key, value in head.items()]
+    for name, packages in zip(SETS, (lock.base, lock.packages, lock.tools), strict=True):
+        wanted = json.dumps(list(packages.wanted))
+        rows = ",\n".join(f"   {json.dumps(asdict(each))}" for each in packages.packages)
+        parts.append(f' "{name}": {{\n  "wanted": {wanted},\n  "packages": [\n{rows}\n  ]\n }}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def parse_lock(text: str | bytes, name: str) -> Lock:
+    """Read a lock; raises MalformedLock, which names the file and the fault."""
+    try:
+        document = json.loads(text, object_pairs_hook=_without_repetition)
+        if not isinstance(document, dict) or document.pop("format_version", None) != FORMAT_VERSION:
+            raise MalformedLock(f"`{name}` is no lock of format {FORMAT_VERSION}")
+        lock = TypeAdapter(Lock).validate_python(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise MalformedLock(f"`{name}`: {place}: {first['msg'].lower()}") from error
+    except (ValueError, RecursionError) as error:
+        raise MalformedLock(f"`{name}` is no lock: {error}") from error
+    _check_packages(name, (*lock.base.packages, *lock.packages.packages, *lock.tools.packages))
+    return lock
+
+
+def _without_repetition(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Any]:
+    read: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in read:
+            raise MalformedLock(f"the key `{key}` stands twice")
+        read[key] = value
+    return read
+
+
+def _check_packages(name: str, packages: Iterable[Package]) -> None:
+    for package in packages:
+        fields = (
+            (NAME, package.name),
+            (VERSION, package.version),
+            (ARCHITECTURE, package.architecture),
+            (SHA256, package.sha256),
+            (POOL_PATH, package.path),
+        )
+        for pattern, value in fields:
+            if not pattern.fullmatch(value):
+                raise MalformedLock(f"`{name}`: package `{package.name}`: `{value}` cannot be used")

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The packages that a profile asks for, by the layer that they belong to."""
+
+from dataclasses import dataclass
+
+from gnoppix_build.lock.model import Lock
+from gnoppix_build.resolve.model import Resolved, ResolvedComponent
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Package names by layer, sorted, none in both."""
+
+    base: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+def wanted_packages(resolved: Resolved) -> Wanted:
+    """Collect what the components and the profile itself ask for."""
+    base: set[str] = set()
+    packages = set(resolved.packages)
+    for component in resolved.components:
+        (base if component.layer == "base" else packages).update(component_packages(component))
+    return Wanted(tuple(sorted(base)), tuple(sorted(packages - base)))
+
+
+def component_packages(component: ResolvedComponent) -> tuple[str, ...]:
+    """List what a component asks for with the options that it has."""
+    manifest = component.manifest
+    optional = (each.names for each in manifest.optional_packages if component.holds(each.when))
+    return (*manifest.packages, *(name for names in optional for name in names))
+
+
+def is_current(lock: Lock, resolved: Resolved, tools: tuple[str, ...]) -> bool:
+    """Tell whether a lock was made for exactly what a profile asks for now."""
+    wanted = wanted_packages(resolved)
+    return (
+        (lock.suite, lock.architecture) == (resolved.suite, resolved.architecture)
+        and lock.base.wanted == wanted.base
+        and lock.packages.wanted == wanted.packages
+        and lock.tools.wanted == tools
+    )

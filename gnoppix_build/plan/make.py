@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Planning: which steps make an image of a rendered tree, and what each depends on."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from gnoppix_build.lock.model import Lock, PackageSet
+from gnoppix_build.plan.steps import (
+    Apply,
+    Bootstrap,
+    Compression,
+    Fetch,
+    Install,
+    Layer,
+    MakeInitrd,
+    PackLayer,
+    PackOutput,
+    Plan,
+    Step,
+    digest_of,
+)
+from gnoppix_build.render.tree import ImageFile, RenderedTree
+
+IMAGE_LAYERS: Final[tuple[Layer, ...]] = ("base", "packages", "configuration")
+
+# Source: initramfs-tools(7), initramfs-tools-core's hooks: udev takes .link files and rules,
+# kmod its settings, keymap and live-boot theirs.
+INITRD_READS: Final = (
+    "/etc/console-setup/",
+    "/etc/crypttab",
+    "/etc/default/console-setup",
+    "/etc/default/keyboard",
+    "/etc/fstab",
+    "/etc/initramfs-tools/",
+    "/etc/live/",
+    "/etc/modprobe.d/",
+    "/etc/modules",
+    "/etc/modules-load.d/",
+    "/etc/systemd/network/99-default.link",
+    "/etc/udev/",
+    "/usr/share/initramfs-tools/",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolVersions:
+    """What on the build host shapes a result and is not in the tools tree."""
+
+    gnoppix_build: str
+    ansible: str
+
+
+def make_plan(
+    tree: RenderedTree, lock: Lock, compression: Compression, versions: ToolVersions
+) -> Plan:
+    """Order the steps: tools, base, packages, configuration, initrd, image."""
+    common = {"epoch": str(lock.epoch), "gnoppix-build": versions.gnoppix_build}
+    tools = _layer_steps(Bootstrap("tools", lock.tools.packages, ""), lock.tools, common, {})
+    packing = {"tools": tools[-1].digest}
+    base = _layer_steps(
+        Bootstrap("base", lock.base.packages, tree.sysusers.get("base", "")),
+        lock.base,
+        {**common, **packing},
+        packing,
+        compression,
+    )
+    below = {"base": base[1].digest}
+    install = Install(
+        "packages", lock.packages.packages, tree.sysusers.get("packages", ""), ("base",)
+    )
+    packages = _layer_steps(install, lock.packages, {**common, **below}, packing, compression)
+    below["packages"] = packages[1].digest
+    configuration = _configuration_steps(
+        tree, {**common, "ansible": versions.ansible, **below}, packing, compression
+    )
+    initrd = _initrd_step(tree, {**common, **below})
+    image = _output_step(tree, (base, packages, configuration), initrd, {**common, **packing})
+    steps = (*tools, *base, *packages, *configuration, initrd, image)
+    return Plan(tree.profile, lock.epoch, steps)
+
+
+def _layer_steps(
+    make: Bootstrap | Install,
+    packages: PackageSet,
+    inputs: Mapping[str, str],
+    packing: Mapping[str, str],
+    compression: Compression = "development",
+) -> tuple[Step, Step, Step]:
+    """Fetch, make and pack one layer of packages."""
+    digest = digest_of([asdict(package) for package in packages.packages])
+    count = len(packages.packages)
+    verb = "bootstrap" if isinstance(make, Bootstrap) else "install"
+    fetch = Step(
+        f"fetch {make.layer}",
+        Fetch(make.layer, packages.packages),
+        f"{count} packages of the lock",
+        {"packages": digest},
+    )
+    tree = Step(
+        f"{verb} {make.layer}",
+        make,
+        f"{len(packages.wanted)} packages wanted, {count} with what they depend on",
+        {**inputs, "packages": digest, "users": digest_of(make.sysusers)},
+    )
+    return fetch, tree, _pack_step(make.layer, tree, packing, compression)
+
+
+def _pack_step(
+    layer: Layer, tree: Step, packing: Mapping[str, str], compression: Compression
+) -> Step:
+    own = {key: value for key, value in tree.inputs.items() if key not in packing}
+    inputs = {**own, **packing, "compression": compression, "tree": tree.digest}
+    return Step(
+        f"pack {layer}",
+        PackLayer(layer, tree.id, compression),
+        f"a squashfs of its own ({compression})",
+        inputs,
+    )
+
+
+def _configuration_steps(
+    tree: RenderedTree,
+    inputs: Mapping[str, str],
+    packing: Mapping[str, str],
+    compression: Compression,
+) -> tuple[Step, Step]:
+    files = {file.path: _digest_of_file(file) for file in tree.configuration}
+    others = {
+        path: hashlib.sha256(content).hexdigest()
+        for path, content in tree.files.items()
+        if not path.startswith("project/files/")
+    }
+    apply = Step(
+        "apply configuration",
+        Apply("configuration", tree.files, ("base", "packages")),
+        f"{len(files)} files, and the units that they belong to",
+        {**inputs, **files, **others},
+    )
+    return apply, _pack_step("configuration", apply, packing, compression)
+
+
+def _initrd_step(tree: RenderedTree, inputs: Mapping[str, str]) -> Step:
+    files = tuple(file for file in tree.configuration if is_read_by_initrd(file.path))
+    return Step(
+        "make initrd",
+        MakeInitrd(files, ("base", "packages")),
+        f"of the kernel in the base and {len(files)} configuration files",
+        {**inputs, **{file.path: _digest_of_file(file) for file in files}},
+    )
+
+
+def _output_step(
+    tree: RenderedTree,
+    layers: tuple[tuple[Step, ...], ...],
+    initrd: Step,
+    inputs: Mapping[str, str],
+) -> Step:
+    volume_id = "".join(char if char.isalnum() else "_" for char in tree.profile.upper())[:32]
+    named = zip(IMAGE_LAYERS, layers, strict=True)
+    packed = {f"{name} layer": steps[-1].digest for name, steps in named}
+    return Step(
+        "pack iso",
+        PackOutput(volume_id, tree.kernel_arguments, IMAGE_LAYERS),
+        "a hybrid ISO for BIOS and UEFI",
+        {
+            **inputs,
+            **packed,
+            "initrd": initrd.digest,
+            "kernel arguments": digest_of(list(tree.kernel_arguments)),
+            "volume id": volume_id,
+        },
+    )
+
+
+def is_read_by_initrd(path: str) -> bool:
+    """Tell whether a configuration file may end up in, or decide about, the initrd."""
+    return path.startswith(INITRD_READS) or (
+        path.startswith(("/etc/systemd/network/", "/usr/lib/systemd/network/"))
+        and path.endswith(".link")
+    )
+
+
+def _digest_of_file(file: ImageFile) -> str:
+    content = hashlib.sha256(file.content).hexdigest()
+    return digest_of([file.path, content, file.mode, file.owner, file.group])

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Golden cases of the components: options in, files out, compared to the byte."""
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gnoppix_build.catalog.load import COMPONENTS_FOLDER, Catalog, load_catalog
+from gnoppix_build.effects.sources import SourceFolders
+from gnoppix_build.render.configuration import render_configuration
+from gnoppix_build.render.sources import SourceFile
+from gnoppix_build.resolve.model import Resolved
+from gnoppix_build.resolve.resolve import resolve
+
+ROOT = Path(__file__).parents[2]
+RULESET = "/etc/gnoppix/firewall.nft"
+CASES = sorted(COMPONENTS_FOLDER.glob("*/cases/*"))
+
+
+class Folders:
+    """Reads components where they lie."""
+
+    def files_below(self, folder: Path) -> Iterator[SourceFile]:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                is_executable = bool(path.stat().st_mode & 0o111)
+                name = path.relative_to(folder).as_posix()
+                yield SourceFile(name, path.read_bytes(), is_executable)
+
+
+def resolve_profile(profile: Path) -> Resolved:
+    reader = SourceFolders([ROOT, profile.parent])
+    catalog = load_catalog([COMPONENTS_FOLDER], reader)
+    resolution = resolve(profile, catalog, reader, "image")
+    assert resolution.resolved is not None, resolution.diagnostics
+    return resolution.resolved
+
+
+def requirements(component: str, catalog: Catalog) -> set[str]:
+    direct = catalog.components[component].manifest.requires
+    return {*direct}.union(*(requirements(each, catalog) for each in direct))
+
+
+def write_profile(case: Path, folder: Path) -> Path:
+    component = case.parents[1].name
+    catalog = load_catalog([COMPONENTS_FOLDER], SourceFolders([ROOT]))
+    lines = ["version: 1", "name: golden", "components:"]
+    lines += [f"  {each}: {{}}" for each in sorted(requirements(component, catalog))]
+    lines += [f"  {component}:", textwrap.indent((case / "options.yaml").read_text(), "    ")]
+    profile = folder / "golden.yaml"
+    profile.write_text("\n".join(lines))
+    return profile
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parents[1].name}-{case.name}")
+def test_component_renders_its_expected_files(case: Path, tmp_path: Path) -> None:
+    resolved = resolve_profile(write_profile(case, tmp_path))
+    component = case.parents[1].name
+    rendered = {
+        file.path: file.content.decode()
+        for file in render_configuration(resolved, Folders())
+        if file.origin == component
+    }
+    expected = {
+        f"/{path.relative_to(case / 'expected').as_posix()}": path.read_text()
+        for path in (case / "expected").rglob("*")
+        if path.is_file()
+    }
+    assert rendered == expected
+
+
+def test_minimal_profile_has_its_reviewed_ruleset() -> None:
+    files = render_configuration(resolve_profile(ROOT / "profiles" / "minimal.yaml"), Folders())
+    rendered = {file.path: file.content.decode() for file in files}[RULESET]
+    assert rendered == (Path(__file__).parent / "minimal" / "firewall.nft").read_text()

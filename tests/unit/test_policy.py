@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The network policy: compiled from the shipped components, and tried with real packets."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
+from gnoppix_build.effects.sources import SourceFolders
+from gnoppix_build.policy.compile import compile_policy
+from gnoppix_build.policy.model import Admission, PolicyEgress, PolicyListener
+from gnoppix_build.policy.ruleset import format_closed_ruleset, format_ruleset
+from gnoppix_build.resolve.model import Resolved
+from gnoppix_build.resolve.resolve import resolve
+
+ROOT = Path(__file__).parents[2]
+PASSWD = """\
+root:x:0:0:root:/root:/bin/sh
+debian-tor:x:110:110::/var/lib/tor:/bin/false
+systemd-network:x:998:998::/:/usr/sbin/nologin
+user:x:1000:1000::/home/user:/bin/bash
+"""
+NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
+
+
+@pytest.fixture(scope="module")
+def minimal() -> Resolved:
+    reader = SourceFolders([ROOT])
+    catalog = load_catalog([COMPONENTS_FOLDER], reader)
+    resolution = resolve(ROOT / "profiles" / "minimal.yaml", catalog, reader, "image")
+    assert resolution.resolved is not None, resolution.diagnostics
+    return resolution.resolved
+
+
+def test_policy_holds_what_the_components_declare(minimal: Resolved) -> None:
+    policy = compile_policy(minimal)
+    assert policy.egress == (
+        PolicyEgress("network", "systemd-network", "udp", (67,), 68),
+        PolicyEgress("tor", "debian-tor", "tcp", (), None),
+    )
+    assert policy.listeners == (
+        PolicyListener("tor", "debian-tor", "tcp", "127.0.0.1", 9040, ()),
+        PolicyListener("tor", "debian-tor", "tcp", "127.0.0.1", 9050, ("everyone",)),
+        PolicyListener("tor", "debian-tor", "udp", "127.0.0.1", 5353, ()),
+    )
+    assert Admission("user", "tcp", "127.0.0.1", 9050, is_admitted=True) in policy.matrix
+    assert Admission("user", "tcp", "127.0.0.1", 9040, is_admitted=False) in policy.matrix
+
+
+def test_policy_does_not_depend_on_the_order_of_components(minimal: Resolved) -> None:
+    backwards = replace(minimal, components=minimal.components[::-1])
+    assert compile_policy(backwards) == compile_policy(minimal)
+
+
+def test_ruleset_never_accepts_all_that_is_established(minimal: Resolved) -> None:
+    assert "established" not in format_ruleset(compile_policy(minimal))
+
+
+@needs_root
+@pytest.mark.root
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_nft_takes_the_ruleset(minimal: Resolved, tmp_path: Path, is_closed: bool) -> None:
+    text = format_closed_ruleset() if is_closed else format_ruleset(compile_policy(minimal))
+    ruleset = tmp_path / "firewall.nft"
+    ruleset.write_text(text)
+    passwd = tmp_path / "passwd"
+    passwd.write_text(PASSWD)
+    script = 'mount --bind "$2" /etc/passwd && exec nft -c -f "$1"'
+    command = (*NAMESPACES, "sh", "-c", script, "sh", ruleset, passwd)
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@needs_root
+@pytest.mark.root
+def test_packets_go_where_the_policy_says(minimal: Resolved, tmp_path: Path) -> None:
+    ruleset = tmp_path / "firewall.nft"
+    ruleset.write_text(format_ruleset(compile_policy(minimal)))
+    passwd = tmp_path / "passwd"
+    passwd.write_text(PASSWD)
+    lab = Path(__file__).with_name("policy_lab.py")
+    command = (*NAMESPACES, sys.executable, lab, ruleset, passwd)
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
+    assert ran.returncode == 0, ran.stderr
+    # [the answer or the error, whether a frame left by the cable]
+    assert json.loads(ran.stdout) == {
+        "user socks": ["socks:marked", False],
+        "user far tcp": ["trans:marked", False],
+        "root far tcp": ["trans:marked", False],
+        "user name": ["dns:marked", False],
+        "user trans directly": ["ConnectionRefusedError", False],
+        "user dns directly": ["PermissionError", False],
+        "user undeclared": ["ConnectionRefusedError", False],
+        "user own address": ["ConnectionRefusedError", False],
+        "user far udp": ["PermissionError", False],
+        "root far udp": ["PermissionError", False],
+        "network far udp": ["PermissionError", False],
+        "tor far tcp": ["remote:marked", True],
+        "tor far udp": ["PermissionError", False],
+        "root ping": False,
+        "old connection": False,
+        "root ping, no rules": True,
+        "user far udp, no rules": True,
+    }

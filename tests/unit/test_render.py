@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rendering: the tree that a build or a machine gets."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from jinja2 import UndefinedError
+
+from gnoppix_build.catalog.manifest import Manifest, Units, User
+from gnoppix_build.lock.model import Lock, Package, PackageSet
+from gnoppix_build.render.encoders import encode_environment, encode_systemd, encode_torrc
+from gnoppix_build.render.render import render
+from gnoppix_build.render.sources import SourceFile
+from gnoppix_build.resolve.model import Resolved, ResolvedComponent
+
+
+class Folders:
+    def __init__(self, files: Mapping[Path, Iterable[SourceFile]]) -> None:
+        self.files = files
+
+    def files_below(self, folder: Path) -> Iterable[SourceFile]:
+        return self.files.get(folder, ())
+
+
+def make_component(name: str) -> ResolvedComponent:
+    manifest = Manifest(
+        kind="system",
+        summary="",
+        packages=("bash", "apt"),
+        users=(User(name="someone", uid=123),),
+        units=Units(enable=("x.service",)),
+        kernel_arguments=("quiet",),
+    )
+    options = {"a-name": "{{ 1 + 1 }}"}
+    return ResolvedComponent(name, Path("/c") / name, "base", manifest, options, {}, "asked for")
+
+
+def make_resolved(*components: ResolvedComponent) -> Resolved:
+    areas = ("main",)
+    return Resolved(
+        *("demo", "", "trixie", areas, "amd64", "C.UTF-8", "us", None, "image"),
+        *(components, ("extra",), "development", ()),
+    )
+
+
+FILES = {
+    Path("/c/one/files"): (
+        SourceFile("etc/a.conf.j2", b"{{ header }}\nname={{ options.a_name }}\n", False),
+        SourceFile("etc/nothing.j2", b"{% if options.a_name == 'x' %}\nx\n{% endif %}\n", False),
+        SourceFile("usr/bin/run", b"\x00{{ raw }}", True),
+    ),
+    Path("/c/one/tasks"): (SourceFile("main.yml", b"---\n", False),),
+}
+HEADER = "# Rendered by gnoppix-build: profile demo, component one.\n"
+
+
+def test_render_yields_the_whole_tree() -> None:
+    playbooks = {"site.yml": b"---\n"}
+    tree = render(make_resolved(make_component("one")), None, playbooks, Folders(FILES))
+    variables = tree.files["inventory/group_vars/all.yml"]
+    assert {path: text for path, text in tree.files.items() if not path.startswith("inv")} == {
+        "packages/base.list": b"apt\nbash\n",
+        "packages/packages.list": b"extra\n",
+        "project/files/one/etc/a.conf": f"{HEADER}name={{{{ 1 + 1 }}}}\n".encode(),
+        "project/files/one/usr/bin/run": b"\x00{{ raw }}",
+        "project/site.yml": b"---\n",
+        "project/tasks/one.yml": b"---\n",
+        "sysusers/base.conf": (b'g someone 123 -\nu someone 123:123 "-" / /usr/sbin/nologin\n'),
+        "sysusers/packages.conf": b"",
+    }
+    assert [(file.path, file.mode) for file in tree.configuration] == [
+        ("/etc/a.conf", 0o644),
+        ("/usr/bin/run", 0o755),
+    ]
+    assert tree.kernel_arguments == ("quiet",)
+    assert variables.count(b"!unsafe") == variables.count(b'"') / 2
+
+
+def test_variables_are_read_back_as_they_are() -> None:
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))  # type: ignore[arg-type]
+    tree = render(make_resolved(make_component("one")), None, {}, Folders(FILES))
+    read = yaml.load(tree.files["inventory/group_vars/all.yml"], Loader)
+    assert read["gnoppix_components"][0] == {
+        "name": "one",
+        "packages": ["apt", "bash"],
+        "files": [
+            {"path": "/etc/a.conf", "mode": "0644", "owner": "root", "group": "root"},
+            {"path": "/usr/bin/run", "mode": "0755", "owner": "root", "group": "root"},
+        ],
+        "units": {"enable": ["x.service"], "disable": [], "mask": []},
+        "tasks": True,
+    }
+
+
+def test_render_names_exact_versions_with_a_lock() -> None:
+    chosen = PackageSet(("apt",), (Package("apt", "1.0-1", "amd64", 1, "0" * 64, "pool/a.deb"),))
+    nothing = PackageSet((), ())
+    lock = Lock("trixie", "amd64", 0, (), chosen, nothing, nothing)
+    tree = render(make_resolved(make_component("one")), lock, {}, Folders(FILES))
+    assert tree.files["packages/base.lock"] == b"apt=1.0-1\n"
+
+
+def test_render_gives_the_same_bytes_again() -> None:
+    resolved = make_resolved(make_component("one"))
+    first = render(resolved, None, {}, Folders(FILES))
+    reversed_files = {folder: files[::-1] for folder, files in FILES.items()}
+    assert render(resolved, None, {}, Folders(reversed_files)) == first
+
+
+def test_render_refuses_two_origins_of_a_path() -> None:
+    one, two = make_component("one"), make_component("two")
+    files = {**FILES, Path("/c/two/files"): (SourceFile("etc/a.conf", b"", False),)}
+    with pytest.raises(AssertionError, match=r"/etc/a\.conf"):
+        render(make_resolved(one, two), None, {}, Folders(files))
+
+
+def test_render_refuses_a_name_that_is_not_there() -> None:
+    files = {Path("/c/one/files"): (SourceFile("a.j2", b"{{ nothing }}", False),)}
+    with pytest.raises(UndefinedError, match="nothing"):
+        render(make_resolved(make_component("one")), None, {}, Folders(files))
+
+
+@pytest.mark.parametrize(
+    ("encoded", "expected"),
+    [
+        (encode_torrc(9050), "9050"),
+        (encode_torrc('a "b" #c'), '"a \\"b\\" #c"'),
+        (encode_systemd("100% a\\b"), "100%% a\\\\b"),
+        (encode_environment("C.UTF-8"), "C.UTF-8"),
+        (encode_environment("a $b"), '"a \\$b"'),
+    ],
+)
+def test_encoder_writes_its_format(encoded: str, expected: str) -> None:
+    assert encoded == expected
