@@ -4,12 +4,14 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from gnoppix_build.language.parse import BYTE_LIMIT
 from gnoppix_build.language.source import Unreadable
+from gnoppix_build.render.sources import SourceFile
 
+_IGNORED_FOLDERS = ("__pycache__",)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -37,6 +39,22 @@ class SourceFolders:
     def files(self, path: Path) -> tuple[str, ...]:
         """List the files in a folder."""
         return self._list(path, stat.S_ISREG)
+
+    def files_below(self, folder: Path) -> Iterator[SourceFile]:
+        """Give the ordinary files in a folder and below it, sorted; none if it is not there."""
+        yield from self._files_below(folder, "")
+
+    def _files_below(self, folder: Path, prefix: str) -> Iterator[SourceFile]:
+        for name in self.files(folder):
+            opened = self._open(folder / name, _FILE)
+            if isinstance(opened, Unreadable):
+                continue
+            with os.fdopen(opened, "rb") as file:
+                is_executable = bool(os.fstat(file.fileno()).st_mode & stat.S_IXUSR)
+                yield SourceFile(f"{prefix}{name}", file.read(), is_executable)
+        for name in self.folders(folder):
+            if name not in _IGNORED_FOLDERS:
+                yield from self._files_below(folder / name, f"{prefix}{name}/")
 
     def _list(self, path: Path, is_wanted: Callable[[int], bool]) -> tuple[str, ...]:
         opened = self._open(path, _FOLDER)

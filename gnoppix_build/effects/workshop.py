@@ -54,6 +54,10 @@ class HostWorkshop:
         """Name the file that takes all that the step's commands say."""
         return self._logs / f"{step.id.replace(' ', '-')}.log"
 
+    def logs(self) -> tuple[Path, ...]:
+        """List the logs of the steps that were carried out."""
+        return tuple(sorted(self._logs.glob("*.log")))
+
     def find(self, step: Step) -> Path | None:
         """Give the step's result if the store has it, whole."""
         found = self._store.find(step.digest)

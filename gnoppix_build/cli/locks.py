@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which lock a command works with: one beside the profile, one beside the image, or a new one."""
+
+from importlib import metadata, resources
+from pathlib import Path
+
+import click
+import yaml
+
+from gnoppix_build import __version__
+from gnoppix_build.cli import session
+from gnoppix_build.effects.faults import Fault
+from gnoppix_build.lock.model import Lock
+from gnoppix_build.lock.text import MalformedLock, parse_lock
+from gnoppix_build.lock.wanted import is_current, wanted_packages
+from gnoppix_build.plan.make import ToolVersions
+from gnoppix_build.resolve.model import Resolved
+
+
+class LockMistake(Fault):
+    """A lock cannot be used for this profile."""
+
+    exit_code = 3
+    code = "lock"
+
+
+def tools_wanted() -> tuple[str, ...]:
+    """Read which packages make the tools tree."""
+    text = resources.files("gnoppix_build.outputs.iso").joinpath("tools.yaml").read_text()
+    return tuple(yaml.safe_load(text)["packages"])
+
+
+def tool_versions() -> ToolVersions:
+    """Say which of the host's tools shape a result."""
+    try:
+        ansible = metadata.version("ansible-core")
+    except metadata.PackageNotFoundError:
+        ansible = "none"
+    return ToolVersions(gnoppix_build=__version__, ansible=ansible)
+
+
+def lock_beside(profile: str, resolved: Resolved) -> Path:
+    """Say where a profile's own lock lies."""
+    if session.is_path(profile):
+        return Path(profile).with_suffix(".lock")
+    return session.data_folder("profiles") / f"{resolved.name}.lock"
+
+
+def result_folder(folder: Path | None, resolved: Resolved) -> Path:
+    """Say where results go."""
+    return (folder or Path("out") / resolved.name).absolute()
+
+
+def find_lock(profile: str, resolved: Resolved, folder: Path | None) -> Lock | None:
+    """Read the profile's own lock, else the last build's if it still fits; none if neither is."""
+    own = lock_beside(profile, resolved)
+    if own.exists():
+        lock = read_lock(own)
+        if not is_current(lock, resolved, tools_wanted()):
+            raise LockMistake(
+                f"the profile asks for other packages than `{own}` holds",
+                hint=f"build-image lock --update {profile}",
+            )
+        return lock
+    last = result_folder(folder, resolved) / f"{resolved.name}.lock"
+    if not last.exists():
+        return None
+    lock = read_lock(last)
+    return lock if is_current(lock, resolved, tools_wanted()) else None
+
+
+def require_lock(profile: str, resolved: Resolved, folder: Path | None) -> Lock:
+    """Find a lock, or make one."""
+    return find_lock(profile, resolved, folder) or make_fresh_lock(resolved)
+
+
+def read_lock(path: Path) -> Lock:
+    """Read a lock; a damaged one is a mistake with a way out."""
+    try:
+        return parse_lock(path.read_bytes(), str(path))
+    except MalformedLock as error:
+        raise LockMistake(str(error), hint="make it afresh: build-image lock --update") from error
+
+
+def make_fresh_lock(resolved: Resolved) -> Lock:
+    """Ask apt for what is current."""
+    from gnoppix_build.effects.apt import host_mirrors, make_lock
+
+    for warning in host_mirrors(resolved.mirror).warnings:
+        click.echo(f"warning: {warning}", err=True)
+    wanted = wanted_packages(resolved)
+    return make_lock(
+        suite=resolved.suite,
+        areas=resolved.areas,
+        architecture=resolved.architecture,
+        mirror=resolved.mirror,
+        base=wanted.base,
+        packages=wanted.packages,
+        tools=tools_wanted(),
+        cache=session.cache_folder() / "apt",
+    )

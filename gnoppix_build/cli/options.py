@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments that several verbs take."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+type_of_folder = click.Path(exists=True, file_okay=False, path_type=Path)
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+profile_argument: Decorator = click.argument("profile", metavar="PROFILE")
+components_option: Decorator = click.option(
+    "--components",
+    "folders",
+    multiple=True,
+    type=type_of_folder,
+    metavar="DIR",
+    help="A folder of components of your own; may be given several times.",
+)
+format_option: Decorator = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people or for programs.",
+)
+target_option: Decorator = click.option(
+    "--target",
+    type=click.Choice(["image", "machine"]),
+    default="image",
+    show_default=True,
+    help="What the profile is for.",
+)
+result_option: Decorator = click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="The result folder (default: out/PROFILE).",
+)

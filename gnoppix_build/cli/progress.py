@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Progress for people: a line a step, on standard error."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from gnoppix_build.app.build import Outcome
+from gnoppix_build.effects.faults import CommandFault
+from gnoppix_build.plan.steps import Step
+
+SHOWN_CHANGES = 160
+
+
+class LineProgress:
+    """Prints each step as it ends; a failed one with why it ran and where its log is."""
+
+    def __init__(self) -> None:
+        self._outcomes: list[Outcome] = []
+
+    @contextmanager
+    def running(self, step: Step, why: str) -> Iterator[None]:
+        """Tell that a step runs, and how it ended."""
+        start = time.monotonic()
+        try:
+            yield
+        except CommandFault as fault:
+            click.echo(f"{step.id}: failed after {time.monotonic() - start:.1f} s", err=True)
+            click.echo(f"  = note: it ran because: {why}", err=True)
+            click.echo(f"  = note: command: {' '.join(fault.argv)}", err=True)
+            click.echo(f"  = note: log: {fault.log}", err=True)
+            raise
+        seconds = time.monotonic() - start
+        self._outcomes.append(Outcome(step.id, "made", why, round(seconds, 3)))
+        shown = why if len(why) <= SHOWN_CHANGES else f"{why[:SHOWN_CHANGES]}..."
+        click.echo(f"{step.id:<20} {seconds:6.1f} s  {shown}", err=True)
+
+    def kept(self, step: Step) -> None:
+        """Tell that the store has what the step would make."""
+        self._outcomes.append(Outcome(step.id, "kept", "the store has it", 0.0))
+        click.echo(f"{step.id:<20}     kept  the store has it", err=True)
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Give what was told so far."""
+        return tuple(self._outcomes)
+
+
+@contextmanager
+def timed(what: str, tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell how long a phase took."""
+    start = time.monotonic()
+    yield
+    tell(f"{what:<20} {time.monotonic() - start:6.1f} s")

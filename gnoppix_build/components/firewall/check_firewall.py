@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `firewall` promises of a system."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+MARK = b"gnoppix-probe"
+UNIT = "gnoppix-firewall.service"
+# Sent by the target; 192.0.2.1 is of the block that is given out to nobody (RFC 5737).
+SEND = {
+    "tcp": """
+import socket
+s = socket.socket()
+s.settimeout(1)
+try:
+    s.connect(("192.0.2.1", 4242))
+except OSError:
+    pass
+""",
+    "udp": """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+try:
+    s.sendto(b"gnoppix-probe", ("192.0.2.1", 4242))
+except OSError:
+    pass
+""",
+    "icmp": """
+import socket
+for kind in (socket.SOCK_RAW, socket.SOCK_DGRAM):
+    try:
+        s = socket.socket(socket.AF_INET, kind, socket.IPPROTO_ICMP)
+        s.sendto(bytes.fromhex("08000000aaaa0001") + b"gnoppix-probe", ("192.0.2.1", 0))
+    except OSError:
+        pass
+""",
+}
+DESTINATION = bytes((192, 0, 2, 1))
+PROTOCOL_NUMBERS = {1: "icmp", 6: "tcp", 17: "udp"}
+
+
+def send_probes(host: Any) -> None:
+    """Send a packet of each protocol to 192.0.2.1, as root and as the live user."""
+    for program in SEND.values():
+        host.run("python3 -c %s", program)
+        host.run("setpriv --reuid=1000 --regid=1000 --clear-groups python3 -c %s", program)
+
+
+def probes_among(frames: list[bytes]) -> set[str]:
+    """Name the protocols of the frames that went to 192.0.2.1."""
+    return {
+        PROTOCOL_NUMBERS.get(frame[23], str(frame[23]))
+        for frame in frames
+        if frame[12:14] == b"\x08\x00" and frame[30:34] == DESTINATION
+    }
+
+
+def listening_sockets(host: Any) -> set[tuple[str, str, int]]:
+    """Read which sockets listen: protocol, address, port."""
+    found = set()
+    for line in host.check_output("ss -H -l -n -t -u").splitlines():
+        protocol, _, _, _, local, *_ = line.split()
+        address, _, port = local.rpartition(":")
+        found.add((protocol, re.sub(r"%.*|[\[\]]", "", address), int(port)))
+    return found
+
+
+@pytest.mark.static
+def test_firewall_is_enabled(host: Any) -> None:
+    """The firewall is loaded at start, and the package's own unit, which opens it, is masked."""
+    assert host.service(UNIT).is_enabled
+    assert host.service("nftables").is_masked
+
+
+@pytest.mark.static
+def test_network_hangs_on_the_firewall(host: Any) -> None:
+    """The network comes up only with the firewall, and goes down with it."""
+    drop_in = "/etc/systemd/system/systemd-networkd.service.d/50-gnoppix-firewall.conf"
+    lines = host.file(drop_in).content_string.splitlines()
+    assert {f"After={UNIT}", f"BindsTo={UNIT}"} <= {*lines}
+
+
+@pytest.mark.running
+def test_chains_drop_by_default(host: Any) -> None:
+    """What no rule admits is dropped: coming in, passing through, going out."""
+    listing = json.loads(host.check_output("nft -j list ruleset"))["nftables"]
+    chains = [each["chain"] for each in listing if "chain" in each]
+    policies = {
+        (chain["family"], chain["hook"]): chain["policy"]
+        for chain in chains
+        if chain.get("type") == "filter"
+    }
+    expected = {("inet", hook): "drop" for hook in ("input", "forward", "output")}
+    assert policies == expected
+
+
+@pytest.mark.running
+def test_sockets_are_those_of_the_policy(host: Any, policy: Any) -> None:
+    """Every socket that listens is declared, and every declared one listens."""
+    declared = {(each.protocol, each.address, each.port) for each in policy.listeners}
+    # A DHCP client's socket waits for answers; it is of the policy's egress.
+    answers = {
+        (each.protocol, each.reply_port) for each in policy.egress if each.reply_port is not None
+    }
+    listening = {each for each in listening_sockets(host) if (each[0], each[2]) not in answers}
+    assert listening == declared
+
+
+@pytest.mark.running
+def test_probes_stay_off_the_wire(host: Any, wire: Any) -> None:
+    """TCP, UDP and ICMP to a foreign address leave no frame, sent as root or as a user."""
+    frames = wire.frames_during(lambda: send_probes(host))
+    assert probes_among(frames) == set()
+    assert not any(MARK in frame for frame in frames)
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_probes_are_on_the_wire_without_rules(host: Any, wire: Any) -> None:
+    """The probes do leave when the rules are gone: the check above is able to fail."""
+    host.check_output("nft flush ruleset")
+    frames = wire.frames_during(lambda: send_probes(host))
+    assert probes_among(frames) == {"icmp", "tcp", "udp"}
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_stopping_the_firewall_closes_the_network(host: Any, wire: Any) -> None:
+    """Without its firewall the machine sends nothing at all."""
+    host.check_output(f"systemctl stop {UNIT}")
+    assert not host.service("systemd-networkd").is_running
+    frames = wire.frames_during(lambda: send_probes(host))
+    assert probes_among(frames) == set()

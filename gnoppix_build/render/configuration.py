@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A component's `files/` to the files of the image."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from jinja2 import StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+
+from gnoppix_build.policy.compile import compile_policy
+from gnoppix_build.policy.ruleset import format_closed_ruleset, format_ruleset
+from gnoppix_build.render.encoders import ENCODERS
+from gnoppix_build.render.sources import ComponentReader, SourceFile
+from gnoppix_build.render.tree import ImageFile
+from gnoppix_build.resolve.model import Resolved, ResolvedComponent
+
+TEMPLATE_SUFFIX: Final = ".j2"
+_FILES_FOLDER: Final = "files"
+_PLAIN_MODE: Final = 0o644
+_EXECUTABLE_MODE: Final = 0o755
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTexts:
+    """The variable `policy` of a template."""
+
+    ruleset: str
+    closed_ruleset: str
+
+
+def render_configuration(resolved: Resolved, reader: ComponentReader) -> tuple[ImageFile, ...]:
+    """Render every component's files, sorted by path.
+
+    Templates see `options` (their component's own, `-` as `_`), `profile`, `policy` (PolicyTexts)
+    and `header`, and a filter for each format in `encoders`. One that yields nothing gives no
+    file: that is how a file depends on an option.
+    """
+    environment = _make_environment()
+    shared = {
+        "profile": _profile_variables(resolved),
+        "policy": PolicyTexts(
+            ruleset=format_ruleset(compile_policy(resolved)),
+            closed_ruleset=format_closed_ruleset(),
+        ),
+    }
+    files: dict[str, ImageFile] = {}
+    for component in resolved.components:
+        for file in _render_component(resolved, component, reader, environment, shared):
+            other = files.get(file.path)
+            assert other is None, f"`{file.path}` is brought by {file.origin} and {other}"
+            files[file.path] = file
+    return tuple(files[path] for path in sorted(files))
+
+
+def _make_environment() -> SandboxedEnvironment:
+    environment = SandboxedEnvironment(
+        undefined=StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=True,
+        lstrip_blocks=True,
+        trim_blocks=True,
+    )
+    environment.filters.update(ENCODERS)
+    return environment
+
+
+def _profile_variables(resolved: Resolved) -> Mapping[str, object]:
+    scalars = ("name", "summary", "suite", "architecture", "locale", "keyboard", "target")
+    return {name: getattr(resolved, name) for name in scalars}
+
+
+def _render_component(
+    resolved: Resolved,
+    component: ResolvedComponent,
+    reader: ComponentReader,
+    environment: SandboxedEnvironment,
+    shared: Mapping[str, object],
+) -> Iterator[ImageFile]:
+    variables = {
+        **shared,
+        "options": {name.replace("-", "_"): value for name, value in component.options.items()},
+        "header": (
+            f"# Rendered by gnoppix-build: profile {resolved.name}, component {component.name}."
+        ),
+    }
+    for source in sorted(reader.files_below(component.folder / _FILES_FOLDER)):
+        content = source.content
+        if source.path.endswith(TEMPLATE_SUFFIX):
+            content = environment.from_string(content.decode()).render(variables).encode()
+            if not content:
+                continue
+        yield ImageFile(
+            path=f"/{source.path.removesuffix(TEMPLATE_SUFFIX)}",
+            content=content,
+            mode=_mode_of(source),
+            owner="root",
+            group="root",
+            origin=component.name,
+        )
+
+
+def _mode_of(source: SourceFile) -> int:
+    return _EXECUTABLE_MODE if source.is_executable else _PLAIN_MODE

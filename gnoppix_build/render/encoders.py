@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Values as the formats of configuration files write them; each is a Jinja filter of its name."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+_TORRC_WORD: Final = re.compile(r"[A-Za-z0-9_./:,@+*-]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_SHELL_WORD: Final = re.compile(r"[A-Za-z0-9_.@+/-]+")
+
+
+def encode_torrc(value: object) -> str:
+    """Write a value of torrc, as a C string where it is more than a word.
+
+    Source: tor(1), "The configuration file format".
+    """
+    text = _line(value)
+    if _TORRC_WORD.fullmatch(text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def encode_nft(value: object) -> str:
+    """Write a quoted string of nftables; it has no escapes, so a quote cannot stand in it.
+
+    Source: nft(8), "LEXICAL CONVENTIONS".
+    """
+    text = _line(value)
+    assert '"' not in text, "names and addresses have no quotes"
+    return f'"{text}"'
+
+
+def encode_systemd(value: object) -> str:
+    """Write a setting of a unit file: no specifier is expanded, no line is continued.
+
+    Source: systemd.unit(5), "SPECIFIERS"; systemd.syntax(7).
+    """
+    return _line(value).replace("\\", "\\\\").replace("%", "%%")
+
+
+def encode_environment(value: object) -> str:
+    """Write a value of an environment file such as locale.conf(5)."""
+    text = _line(value)
+    if _SHELL_WORD.fullmatch(text):
+        return text
+    return '"' + re.sub(r'(["\\$`])', r"\\\1", text) + '"'
+
+
+def _line(value: object) -> str:
+    text = str(value)
+    assert not _CONTROL.search(text), "options and profiles hold single lines"
+    return text
+
+
+ENCODERS: Final[Mapping[str, Callable[[object], str]]] = {
+    "environment": encode_environment,
+    "nft": encode_nft,
+    "systemd": encode_systemd,
+    "torrc": encode_torrc,
+}

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything decided to every file that a build or a machine gets; same inputs, same bytes."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from gnoppix_build.lock.model import Lock, PackageSet
+from gnoppix_build.lock.wanted import wanted_packages
+from gnoppix_build.render.configuration import render_configuration
+from gnoppix_build.render.inventory import write_hosts, write_variables
+from gnoppix_build.render.sources import ComponentReader
+from gnoppix_build.render.tree import RenderedTree
+from gnoppix_build.resolve.model import Resolved, ResolvedComponent
+
+LAYERS: Final = ("base", "packages")
+_TASKS_FILE: Final = "main.yml"
+
+
+def render(
+    resolved: Resolved,
+    lock: Lock | None,
+    playbooks: Mapping[str, bytes],
+    reader: ComponentReader,
+) -> RenderedTree:
+    """Render a profile as an ansible-runner private data directory and what a plan needs of it.
+
+    `playbooks` maps a path below `project/` to its bytes. With a lock, `packages/LAYER.lock`
+    names each package with its version beside `packages/LAYER.list`, which says what was wanted.
+    """
+    configuration = render_configuration(resolved, reader)
+    tasks = dict(_tasks_of(resolved, reader))
+    wanted = wanted_packages(resolved)
+    packages = {"base": wanted.base, "packages": wanted.packages}
+    sysusers = {layer: _sysusers_of_layer(resolved, layer) for layer in LAYERS}
+    files = {
+        "inventory/hosts.yml": write_hosts(resolved.target),
+        "inventory/group_vars/all.yml": write_variables(resolved, configuration, frozenset(tasks)),
+        **{f"project/{path}": content for path, content in playbooks.items()},
+        **{f"project/files/{file.origin}{file.path}": file.content for file in configuration},
+        **{f"project/tasks/{name}.yml": content for name, content in tasks.items()},
+        **{f"packages/{layer}.list": _lines(names) for layer, names in packages.items()},
+        **{f"sysusers/{layer}.conf": text.encode() for layer, text in sysusers.items()},
+    }
+    if lock is not None:
+        locked = {"base": lock.base, "packages": lock.packages}
+        files |= {f"packages/{layer}.lock": _exact(chosen) for layer, chosen in locked.items()}
+    return RenderedTree(
+        profile=resolved.name,
+        files=dict(sorted(files.items())),
+        configuration=configuration,
+        sysusers=sysusers,
+        packages=packages,
+        kernel_arguments=tuple(
+            argument
+            for component in resolved.components
+            for argument in component.manifest.kernel_arguments
+        ),
+    )
+
+
+def _tasks_of(resolved: Resolved, reader: ComponentReader) -> Iterator[tuple[str, bytes]]:
+    for component in resolved.components:
+        for source in reader.files_below(component.folder / "tasks"):
+            if source.path == _TASKS_FILE:
+                yield component.name, source.content
+
+
+def _sysusers_of_layer(resolved: Resolved, layer: str) -> str:
+    """Write sysusers.d(5) lines that give every declared user, and its group, its number."""
+    lines = [
+        line
+        for component in resolved.components
+        if component.layer == layer
+        for line in _sysusers_of(component)
+    ]
+    return "".join(f"{line}\n" for line in sorted(lines))
+
+
+def _sysusers_of(component: ResolvedComponent) -> Iterator[str]:
+    for user in component.manifest.users:
+        if component.holds(user.when):
+            assert '"' not in user.gecos, "a sysusers.d field in quotes"
+            yield f"g {user.name} {user.uid} -"
+            number = f"{user.uid}:{user.uid}"
+            yield f'u {user.name} {number} "{user.gecos or "-"}" {user.home} {user.shell}'
+
+
+def _lines(names: tuple[str, ...]) -> bytes:
+    return "".join(f"{name}\n" for name in names).encode()
+
+
+def _exact(chosen: PackageSet) -> bytes:
+    return _lines(tuple(sorted(f"{each.name}={each.version}" for each in chosen.packages)))
