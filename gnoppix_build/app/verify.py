@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verifying: the components' checks on the image's tree and in the booted, unmodified image."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gnoppix_build.checks.context import CheckContext
+from gnoppix_build.checks.run import run_checks
+from gnoppix_build.policy.compile import compile_policy
+from gnoppix_build.report.finding import Finding
+from gnoppix_build.resolve.model import Resolved
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPlan:
+    """What is checked: component -> check file, and what its checks are told."""
+
+    files: Mapping[str, Path]
+    context: CheckContext
+
+
+def plan_checks(resolved: Resolved) -> CheckPlan:
+    """Collect the check files of a profile's components; `context.host` is still to be set."""
+    files = {
+        component.name: path
+        for component in resolved.components
+        if (path := component.folder / check_file_name(component.name)).is_file()
+    }
+    options = {component.name: component.options for component in resolved.components}
+    context = CheckContext(
+        host=None, options=options, policy=compile_policy(resolved), profile=resolved
+    )
+    return CheckPlan(files, context)
+
+
+def check_file_name(component: str) -> str:
+    """Name a component's check file."""
+    return f"check_{component.replace('-', '_')}.py"
+
+
+def check_tree(checks: CheckPlan, host: object) -> list[Finding]:
+    """Run the static checks on a tree."""
+    return run_checks(checks.files, "static", replace(checks.context, host=host))
+
+
+def check_machine(checks: CheckPlan, context: CheckContext) -> list[Finding]:
+    """Run the checks of a running system; `context` holds host, wire and snapshots."""
+    complete = replace(
+        checks.context,
+        host=context.host,
+        wire=context.wire,
+        snapshots=context.snapshots,
+        abort_on=context.abort_on,
+    )
+    return run_checks(checks.files, "running", complete)
+
+
+def judge_traces(traces: Mapping[str, list[str]], component: str, seconds: float) -> Finding:
+    """Say whether a layer gives the build host away; `traces`: layer -> files."""
+    found = [f"{layer}:{path}" for layer, paths in traces.items() for path in paths]
+    shown = ", ".join(found[:5])
+    return Finding(
+        check="no_trace_of_the_build_host",
+        component=component,
+        tier="static",
+        outcome="fail" if found else "pass",
+        evidence=shown or f"{len(traces)} layers, each looked through by itself",
+        seconds=round(seconds, 3),
+    )

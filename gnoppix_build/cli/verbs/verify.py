@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`build-image verify`."""
+
+from pathlib import Path
+
+import click
+
+from gnoppix_build.cli.options import components_option, profile_argument, result_option
+
+TIERS = ("static", "boot")
+
+
+@click.command()
+@profile_argument
+@components_option
+@result_option
+@click.option(
+    "--tier",
+    "tiers",
+    type=click.Choice(TIERS),
+    multiple=True,
+    default=TIERS,
+    help="Only this tier; may be given several times (default: all).",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+    help="The form of what is printed.",
+)
+def verb(
+    profile: str,
+    folders: tuple[Path, ...],
+    folder: Path | None,
+    tiers: tuple[str, ...],
+    form: str,
+) -> int:
+    """Check a built image: its files, and the unmodified ISO booted in QEMU.
+
+    The tier `static` looks at the tree and runs none of its code. The tier `boot` boots the ISO
+    through its own boot loader, by BIOS for all checks and by UEFI with Secure Boot on. The
+    reports are kept beside the ISO. Exit code 1 says that a check failed. Needs root.
+    """
+    from gnoppix_build.cli import locks, session
+    from gnoppix_build.cli.verify import verify_image
+    from gnoppix_build.report.finding import judge_findings
+    from gnoppix_build.report.json_document import report_json
+    from gnoppix_build.report.junit import report_junit
+    from gnoppix_build.report.text import report_text
+
+    resolved = session.require_profile(profile, folders)
+    result = locks.result_folder(folder, resolved)
+    findings = verify_image(profile, folders, resolved, result, tiers)
+    name = f"{resolved.name}.iso"
+    reports = {"text": report_text, "json": report_json, "junit": report_junit}
+    (result / "verify.json").write_text(report_json(name, findings), encoding="utf-8")
+    (result / "verify.xml").write_text(report_junit(name, findings), encoding="utf-8")
+    click.echo(reports[form](name, findings), nl=False)
+    click.echo(f"report: {result / 'verify.json'}", err=True)
+    return 0 if judge_findings(findings) == "pass" else 1
