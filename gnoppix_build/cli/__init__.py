@@ -37,7 +37,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="build-image")
 def build_image() -> None:
-    """Build and verify Debian-based privacy OS images from declarative profiles.
+    r"""Build and verify Debian-based privacy OS images from declarative profiles.
 
     \b
     build-image new desktop          write a profile to start from
@@ -68,7 +68,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, it ends with the exit code of a bug
         sys.excepthook(*sys.exc_info())
         click.echo("this is a bug of build-image: report it with the lines above", err=True)
         sys.exit(BUG)

@@ -2,7 +2,6 @@
 """Golden cases of the components: options in, files out, compared to the byte."""
 
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,24 +9,12 @@ import pytest
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, Catalog, load_catalog
 from gnoppix_build.effects.sources import SourceFolders
 from gnoppix_build.render.configuration import render_configuration
-from gnoppix_build.render.sources import SourceFile
 from gnoppix_build.resolve.model import Resolved
 from gnoppix_build.resolve.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
 RULESET = "/etc/gnoppix/firewall.nft"
 CASES = sorted(COMPONENTS_FOLDER.glob("*/cases/*"))
-
-
-class Folders:
-    """Reads components where they lie."""
-
-    def files_below(self, folder: Path) -> Iterator[SourceFile]:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                is_executable = bool(path.stat().st_mode & 0o111)
-                name = path.relative_to(folder).as_posix()
-                yield SourceFile(name, path.read_bytes(), is_executable)
 
 
 def resolve_profile(profile: Path) -> Resolved:
@@ -60,7 +47,7 @@ def test_component_renders_its_expected_files(case: Path, tmp_path: Path) -> Non
     component = case.parents[1].name
     rendered = {
         file.path: file.content.decode()
-        for file in render_configuration(resolved, Folders())
+        for file in render_configuration(resolved, SourceFolders([ROOT]))
         if file.origin == component
     }
     expected = {
@@ -72,6 +59,8 @@ def test_component_renders_its_expected_files(case: Path, tmp_path: Path) -> Non
 
 
 def test_minimal_profile_has_its_reviewed_ruleset() -> None:
-    files = render_configuration(resolve_profile(ROOT / "profiles" / "minimal.yaml"), Folders())
+    files = render_configuration(
+        resolve_profile(ROOT / "profiles" / "minimal.yaml"), SourceFolders([ROOT])
+    )
     rendered = {file.path: file.content.decode() for file in files}[RULESET]
     assert rendered == (Path(__file__).parent / "minimal" / "firewall.nft").read_text()

@@ -78,9 +78,13 @@ def test_firewall_is_enabled(host: Any) -> None:
 @pytest.mark.static
 def test_network_hangs_on_the_firewall(host: Any) -> None:
     """The network comes up only with the firewall, and goes down with it."""
+    for unit in ("systemd-networkd.service", "systemd-networkd.socket"):
+        drop_in = f"/etc/systemd/system/{unit}.d/50-gnoppix-firewall.conf"
+        lines = host.file(drop_in).content_string.splitlines()
+        assert f"PartOf={UNIT}" in lines, f"stopping the firewall leaves {unit} up"
     drop_in = "/etc/systemd/system/systemd-networkd.service.d/50-gnoppix-firewall.conf"
     lines = host.file(drop_in).content_string.splitlines()
-    assert {f"After={UNIT}", f"BindsTo={UNIT}"} <= {*lines}
+    assert {f"After={UNIT}", f"Requisite={UNIT}"} <= {*lines}
 
 
 @pytest.mark.running

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command as people type it."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gnoppix_build.checks.context import CheckContext
+from gnoppix_build.checks.run import run_checks
+from gnoppix_build.targets.tree import TreeHost
+
+PROJECT = Path(__file__).parents[2]
+MISTAKES = PROJECT / "tests" / "golden" / "mistakes"
+MEMORY_BYTES = 500 << 20
+HOSTILE = {
+    "traversal": b"version: 1\nname: ../../etc/cron.d/x\n",
+    "template": b"version: 1\nname: x\nsummary: \"{{ lookup('pipe', 'touch /tmp/owned') }}\"\n",
+    "semicolon": b"version: 1\nname: x\npackages: ['tor; reboot']\n",
+    "option": b"version: 1\nname: x\npackages: [--allow-unauthenticated]\n",
+    "newline": b'version: 1\nname: x\nsummary: "a\\nb"\n',
+    "nul": b"version: 1\nname: x\0y\n",
+    "bidi": "version: 1\nname: x\nsummary: a\u202eb\n".encode(),
+    "huge": b"version: 1\nname: x\nsummary: " + b"a" * (100 << 20),
+    "deep": b"[" * 100_000,
+    "bomb": b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
+    "tag": b"!!python/object/apply:os.system ['touch /tmp/owned']\n",
+    "documents": b"version: 1\nname: x\n---\nversion: 1\nname: y\n",
+}
+
+
+def limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+
+
+def build_image(*arguments: str, limited: bool = False) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        (sys.executable, "-m", "gnoppix_build", *arguments),
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        timeout=10 if limited else 60,
+        preexec_fn=limit_memory if limited else None,
+    )
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_profile_is_refused_with_a_place(name: str, tmp_path: Path) -> None:
+    profile = tmp_path / "hostile.yaml"
+    profile.write_bytes(HOSTILE[name])
+    before = sorted(tmp_path.iterdir())
+    done = build_image("validate", str(profile), limited=True)
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.startswith(f"{profile}:"), done.stderr
+    assert "error[" in done.stderr.splitlines()[0]
+    assert sorted(tmp_path.iterdir()) == before
+    assert not Path("/tmp/owned").exists()
+
+
+def test_validate_tells_at_least_twelve_mistakes_at_once() -> None:
+    done = build_image(
+        "validate", str(MISTAKES / "twelve.yaml"), "--components", str(MISTAKES / "components")
+    )
+    heads = [line for line in done.stderr.splitlines() if ": error[" in line]
+    codes = {line.split("[", 1)[1].split("]", 1)[0] for line in heads}
+    assert done.returncode == 3
+    assert (len(heads) >= 12, len(codes) >= 12) == (True, True), codes
+
+
+def test_new_profile_is_valid_and_is_not_overwritten(tmp_path: Path) -> None:
+    assert build_image("new", "mine", "-o", str(tmp_path)).returncode == 0
+    assert (tmp_path / "mine.yaml").read_text().startswith("# yaml-language-server: $schema=")
+    assert build_image("validate", str(tmp_path / "mine.yaml")).returncode == 0
+    assert build_image("new", "mine", "-o", str(tmp_path)).returncode == 2
+
+
+def test_new_profile_needs_a_name_that_is_one(tmp_path: Path) -> None:
+    done = build_image("new", "../x", "-o", str(tmp_path))
+    assert (done.returncode, list(tmp_path.iterdir())) == (3, [])
+
+
+def test_schema_names_every_component() -> None:
+    schema = json.loads(build_image("schema").stdout)
+    catalog = json.loads(build_image("catalog", "--format", "json").stdout)
+    named = set(schema["properties"]["components"]["properties"])
+    assert named == {each["name"] for each in catalog["components"]}
+
+
+def test_component_from_another_folder_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / "components" / "greeting"
+    (folder / "files" / "etc").mkdir(parents=True)
+    (folder / "component.yaml").write_text(
+        "kind: system\nsummary: A greeting\nrequires: [debian-base]\noptions:\n"
+        "  words: {type: text, default: hello, doc: What it says., example: hi}\n"
+    )
+    (folder / "files" / "etc" / "greeting.j2").write_text("{{ header }}\n{{ options.words }}\n")
+    (folder / "check_greeting.py").write_text(
+        '"""Checks."""\nimport pytest\n\n\n@pytest.mark.static\ndef test_greeting(host, options):\n'
+        '    """It greets."""\n'
+        "    assert options['words'] in host.file('/etc/greeting').content_string\n"
+    )
+    profile = tmp_path / "mine.yaml"
+    profile.write_text(
+        "version: 1\nname: mine\nextends: [minimal]\ncomponents:\n  greeting: {words: good day}\n"
+    )
+    own = ("--components", str(tmp_path / "components"))
+    assert build_image("validate", str(profile), *own).returncode == 0
+    assert "words = good day" in build_image("explain", str(profile), *own).stdout
+    rendered = tmp_path / "rendered"
+    assert build_image("render", str(profile), *own, "-o", str(rendered)).returncode == 0
+    greeting = rendered / "project" / "files" / "greeting" / "etc" / "greeting"
+    assert greeting.read_text().splitlines()[1:] == ["good day"]
+    assert check_greeting(folder, rendered / "project" / "files" / "greeting") == "pass"
+
+
+def check_greeting(component: Path, root: Path) -> str:
+    context = CheckContext(TreeHost(root), options={"greeting": {"words": "good day"}})
+    (finding,) = run_checks({"greeting": component / "check_greeting.py"}, "static", context)
+    return finding.outcome
+
+
+def test_unknown_verb_is_a_usage_error() -> None:
+    assert build_image("nothing").returncode == 2
