@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Progress for people: a line a step, on standard error."""
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -11,7 +13,8 @@ from gnoppix_build.app.build import Outcome
 from gnoppix_build.effects.faults import CommandFault
 from gnoppix_build.plan.steps import Step
 
-SHOWN_CHANGES = 160
+SHOWN = 160
+LOG_LINES = 8
 
 
 class LineProgress:
@@ -29,13 +32,14 @@ class LineProgress:
         except CommandFault as fault:
             click.echo(f"{step.id}: failed after {time.monotonic() - start:.1f} s", err=True)
             click.echo(f"  = note: it ran because: {why}", err=True)
-            click.echo(f"  = note: command: {' '.join(fault.argv)}", err=True)
-            click.echo(f"  = note: log: {fault.log}", err=True)
+            click.echo(f"  = note: command: {_shorten(shlex.join(fault.argv))}", err=True)
+            for line in _last_lines(fault.log):
+                click.echo(f"  | {line}", err=True)
+            click.echo(f"  = note: the whole log: {fault.log}", err=True)
             raise
         seconds = time.monotonic() - start
         self._outcomes.append(Outcome(step.id, "made", why, round(seconds, 3)))
-        shown = why if len(why) <= SHOWN_CHANGES else f"{why[:SHOWN_CHANGES]}..."
-        click.echo(f"{step.id:<20} {seconds:6.1f} s  {shown}", err=True)
+        click.echo(f"{step.id:<20} {seconds:6.1f} s  {_shorten(why)}", err=True)
 
     def kept(self, step: Step) -> None:
         """Tell that the store has what the step would make."""
@@ -45,6 +49,20 @@ class LineProgress:
     def outcomes(self) -> tuple[Outcome, ...]:
         """Give what was told so far."""
         return tuple(self._outcomes)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def _last_lines(log: Path) -> list[str]:
+    """Give the end of a log; what a terminal would obey is taken out."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    lines = text.splitlines()[-LOG_LINES:]
+    return [_shorten("".join(char for char in line if char.isprintable())) for line in lines]
 
 
 @contextmanager

@@ -27,6 +27,7 @@ def enter_root(
     root: Path, bindings: Mapping[str, Path], tmpfs: Sequence[str], argv: Sequence[str]
 ) -> None:
     """Furnish the root, move into it, and become the command."""
+    opened = {name: os.open(source, os.O_PATH) for name, source in bindings.items()}
     socket.sethostname(HOST_NAME)
     _mount("-t", "proc", "proc", "/proc")
     if root != Path("/"):
@@ -35,7 +36,7 @@ def enter_root(
     for folder in tmpfs:
         mode = "1777" if folder == "/tmp" else "0755"  # noqa: S108 - a folder of the root
         _mount("-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", str(root / folder.lstrip("/")))
-    _bind_at_meeting_point(root / MEETING_POINT, bindings)
+    _bind_at_meeting_point(root / MEETING_POINT, opened)
     for hidden in (root / name for name in HIDDEN_FILES):
         if hidden.exists():
             _mount("--bind", "/dev/null", str(hidden))
@@ -45,9 +46,8 @@ def enter_root(
     os.execvp(argv[0], list(argv))  # noqa: S606 - no shell is wanted
 
 
-def _bind_at_meeting_point(meeting_point: Path, bindings: Mapping[str, Path]) -> None:
-    """Bind the sources by way of descriptors: they may lie below the folder that is covered."""
-    opened = {name: os.open(source, os.O_PATH) for name, source in bindings.items()}
+def _bind_at_meeting_point(meeting_point: Path, opened: Mapping[str, int]) -> None:
+    """Bind the sources by way of descriptors: they may lie below a folder that is covered."""
     _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(meeting_point))
     for name, descriptor in opened.items():
         inside = meeting_point / name

@@ -56,7 +56,7 @@ def run(
             input=stdin or b"",
         ).returncode
     if status != 0:
-        raise CommandFault(argv, status, log)
+        raise CommandFault(_own_command(argv), status, log)
 
 
 def capture(
@@ -114,6 +114,13 @@ def require_tool(name: str) -> None:
         raise EnvironmentFault(
             f"`{name}` is not installed on this host", hint=f"apt-get install {package}"
         )
+
+
+def _own_command(argv: Sequence[str]) -> Sequence[str]:
+    """Give the command without what isolates it: that is not what failed, and says little."""
+    if enter_root.__file__ not in argv:
+        return argv
+    return argv[argv.index("--", argv.index(enter_root.__file__)) + 1 :]
 
 
 def _leashed(argv: Sequence[str]) -> tuple[str, ...]:
