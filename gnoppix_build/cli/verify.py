@@ -73,7 +73,8 @@ def _tell(line: str) -> None:
 def _verify_tree(checks: CheckPlan, image: OpenImage, result: Path) -> list[Finding]:
     findings = check_tree(checks, TreeHost(image.root))
     start = time.monotonic()
-    traces = trace_layers(image, host_needles((session.cache_folder(), result)))
+    needles = host_needles((session.cache_folder(), result))
+    traces = trace_layers(image, needles.long, needles.short)
     return [*findings, judge_traces(traces, WHOLE_IMAGE, time.monotonic() - start)]
 
 
@@ -83,6 +84,7 @@ def _verify_boots(checks: CheckPlan, iso: Path, work: Path, tools: Path) -> list
     findings: list[Finding] = []
     with timed("BIOS boot, checks", _tell), Machine(iso, tools, work / "bios", kvm=kvm) as machine:
         findings.append(_boot(machine, "boots_by_bios"))
+        first_id = _machine_id(machine)
         findings += check_machine(checks, _context(machine))
     with (
         timed("UEFI boot", _tell),
@@ -90,6 +92,7 @@ def _verify_boots(checks: CheckPlan, iso: Path, work: Path, tools: Path) -> list
     ):
         findings.append(_boot(machine, "boots_by_uefi"))
         findings.append(_secure_boot(machine))
+        findings.append(_compare_machine_ids(first_id, _machine_id(machine)))
     return findings
 
 
@@ -128,4 +131,19 @@ def _secure_boot(machine: Machine) -> Finding:
         outcome="pass" if value == "1" else "fail",
         evidence=f"the firmware's variable `SecureBoot` is `{value}`",
         seconds=round(time.monotonic() - start, 3),
+    )
+
+
+def _machine_id(machine: Machine) -> str:
+    return machine.run("cat /etc/machine-id").stdout.decode(errors="replace").strip()
+
+
+def _compare_machine_ids(first: str, second: str) -> Finding:
+    return Finding(
+        check="machine_id_is_new_at_each_boot",
+        component=WHOLE_IMAGE,
+        tier="running",
+        outcome="pass" if first and second and first != second else "fail",
+        evidence=f"`{first}` and `{second}`",
+        seconds=0.0,
     )

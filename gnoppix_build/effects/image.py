@@ -16,6 +16,9 @@ from gnoppix_build.effects.traces import find_traces
 LAYER_ORDER = "filesystem.module"
 # A shorter name is a word of its own in too many files that have nothing to do with the host.
 SHORTEST_NEEDLE = 5
+CONFIGURATION = ("/etc/", "/var/lib/dbus/", "/var/lib/systemd/")
+# Every image has these.
+COMMON_NAMES = frozenset({"localhost", "debian", "root"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,34 @@ def opened_iso(iso: Path, work: Path, tools: Path, log: Path) -> Iterator[OpenIm
         yield OpenImage(root, opened)
 
 
-def host_needles(folders: tuple[Path, ...]) -> tuple[bytes, ...]:
+@dataclass(frozen=True, slots=True)
+class Needles:
+    """Words that would name this host; `short` ones mean something only in configuration."""
+
+    long: tuple[bytes, ...]
+    short: tuple[bytes, ...]
+
+
+def host_needles(folders: tuple[Path, ...]) -> Needles:
     """Give what would name this host in an image: its name, its user, its kernel, its folders."""
     user = "" if os.geteuid() == 0 else getpass.getuser()
     words = (platform.node(), user, platform.release(), *(str(folder) for folder in folders))
-    return tuple(word.encode() for word in words if len(word) >= SHORTEST_NEEDLE)
+    told = [word.encode() for word in words if word and word not in COMMON_NAMES]
+    return Needles(
+        tuple(word for word in told if len(word) >= SHORTEST_NEEDLE),
+        tuple(word for word in told if len(word) < SHORTEST_NEEDLE),
+    )
 
 
-def trace_layers(image: OpenImage, needles: tuple[bytes, ...]) -> dict[str, list[str]]:
+def trace_layers(
+    image: OpenImage, long: tuple[bytes, ...], short: tuple[bytes, ...]
+) -> dict[str, list[str]]:
     """Look through every layer by itself: what an upper one hides is still readable."""
-    return {layer: find_traces(root, needles) for layer, root in image.layers.items()}
+    return {
+        layer: sorted({*find_traces(root, long), *_in_configuration(find_traces(root, short))})
+        for layer, root in image.layers.items()
+    }
+
+
+def _in_configuration(paths: list[str]) -> list[str]:
+    return [path for path in paths if path.startswith(CONFIGURATION)]

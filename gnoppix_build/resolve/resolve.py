@@ -16,11 +16,10 @@ from gnoppix_build.resolve.graph import check_conflicts, check_requirements, ord
 from gnoppix_build.resolve.inherit import Family, load_family, profile_names
 from gnoppix_build.resolve.merge import Merger
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent, Target
+from gnoppix_build.resolve.settings import DEFAULT_KEYBOARD, DEFAULT_LOCALE, check_settings
 
 DEFAULT_SUITE: Final = "trixie"
 DEFAULT_ARCHITECTURE: Final = "amd64"
-DEFAULT_LOCALE: Final = "C.UTF-8"
-DEFAULT_KEYBOARD: Final = "us"
 DEFAULT_AREAS: Final = ("main",)
 
 
@@ -94,7 +93,9 @@ def _resolve_family(
     components = tuple(kept.values())
     diagnostics += check_ports(components, catalog, family.sources)
     diagnostics += check_users(components, catalog, family.sources)
-    return _merge(family, ordered, target, _left_out(chosen, kept, target), diagnostics)
+    merged = _merge(family, ordered, target, _left_out(chosen, kept, target), diagnostics)
+    diagnostics += check_settings(merged, family.members, catalog)
+    return merged
 
 
 def _merge(

@@ -83,3 +83,25 @@ def test_build_says_which_bytes_are_wrong(tmp_path: Path) -> None:
     assert status == 7
     assert "is not the file of the lock, sha256 0000" in talk
     assert not result.exists()
+
+
+@pytest.mark.root
+def test_build_names_a_tool_that_is_missing(tmp_path: Path) -> None:
+    """A file without the right to be run hides the tool, in a mount namespace of the test's own."""
+    hide = 'mount --bind /dev/null "$(command -v mmdebstrap)" && exec "$@"'
+    done = subprocess.run(
+        (
+            *("unshare", "--mount", "sh", "-c", hide, "sh"),
+            *(sys.executable, "-m", "gnoppix_build", "build", "minimal", "-o", tmp_path / "out"),
+        ),
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        env={**os.environ, "GNOPPIX_BUILD_CACHE": str(tmp_path / "cache")},
+    )
+    assert done.returncode == 4
+    assert done.stderr == (
+        "error[environment]: `mmdebstrap` is not installed on this host\n"
+        "  = hint: apt-get install mmdebstrap\n"
+    )

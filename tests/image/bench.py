@@ -66,7 +66,11 @@ class Built:
         return sha256_of(self.iso)
 
 
+TIMES: list[str] = []
+"""What the slow parts took, for the summary of the run."""
+
+
 def tell_time(what: str, start: float) -> None:
-    """Print what a slow part took, and what it may take."""
+    """Note what a slow part took, and what it may take."""
     seconds = time.monotonic() - start
-    print(f"{what}: {seconds:.0f} s of a budget of {BUDGETS_S[what]} s")
+    TIMES.append(f"{what}: {seconds:.0f} s of a budget of {BUDGETS_S[what]} s")

@@ -4,7 +4,14 @@
 import time
 
 import pytest
-from bench import Bench, Built, tell_time
+from bench import TIMES, Bench, Built, tell_time
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if TIMES:
+        terminalreporter.section("budgets of slow fixtures")
+        for line in TIMES:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
