@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import os
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,8 @@ Version: 1.0
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     texts = {
-        "etc/passwd": "root:x:0:0:root:/root:/bin/bash\nfox:x:1234:55:Fox,,,:/home/fox:/bin/sh\n",
-        "etc/group": "root:x:0:\nden:x:55:\nzoo:x:56:fox\n",
+        "etc/passwd": f"owner:x:{os.getuid()}:0::/:/bin/sh\nfox:x:1234:55:Fox,,,:/home/fox:/bin/sh\n",
+        "etc/group": f"owners:x:{os.getgid()}:\nden:x:55:\nzoo:x:56:fox\n",
         "etc/shadow": "fox:!:1::::::\n",
         "var/lib/dpkg/status": STATUS,
         f"{UNITS}/on.service": INSTALLABLE,
@@ -70,7 +71,7 @@ def test_file_answers_in_testinfra_words(host: TreeHost) -> None:
     assert file.size == len(file.content) == len(file.content_string)
     assert file.sha256sum == host.file("/etc/passwd").sha256sum
     assert host.file("/lib/systemd").is_directory
-    assert (file.mode, file.user, file.group) == (0o644, "root", "root")
+    assert (file.mode, file.user, file.group) == (0o644, "owner", "owners")
 
 
 def test_link_never_leads_out_of_the_tree(host: TreeHost, root: Path) -> None:
