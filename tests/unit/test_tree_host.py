@@ -23,7 +23,9 @@ Version: 1.0
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     texts = {
-        "etc/passwd": f"owner:x:{os.getuid()}:0::/:/bin/sh\nfox:x:1234:55:Fox,,,:/home/fox:/bin/sh\n",
+        "etc/passwd": (
+            f"owner:x:{os.getuid()}:0::/:/bin/sh\nfox:x:1234:55:Fox,,,:/home/fox:/bin/sh\n"
+        ),
         "etc/group": f"owners:x:{os.getgid()}:\nden:x:55:\nzoo:x:56:fox\n",
         "etc/shadow": "fox:!:1::::::\n",
         "var/lib/dpkg/status": STATUS,
