@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from gnoppix_build.language.leaves import Integer, KebabName, Line, Name, PackageName, Port
+from gnoppix_build.language.leaves import (
+    Integer,
+    KebabName,
+    KernelArgument,
+    Line,
+    ModuleName,
+    Name,
+    PackageName,
+    Port,
+    SysctlKey,
+)
 
 
 def _kebab(name: str) -> str:
@@ -118,14 +128,37 @@ class Option(Declaration):
     example: WrittenValue
 
 
-class OptionalPackages(Declaration):
-    """Packages that are only wanted with certain option values."""
+class Feature(Declaration):
+    """An ability of the whole system, such as `user-namespaces`, and what it is to a component."""
 
-    names: tuple[PackageName, ...]
+    name: KebabName
+    because: Line
+
+
+class Contribution(Declaration):
+    """What a component brings to a system.
+
+    `needs` lists features that must be there, `takes_away` those that it ends. `sysctl` maps a
+    key of sysctl.d(5) to its value; a blocked module can be loaded by nobody.
+    """
+
+    packages: tuple[PackageName, ...] = ()
+    units: Units = Field(default_factory=Units)
+    kernel_modules: tuple[ModuleName, ...] = ()
+    blocked_modules: tuple[ModuleName, ...] = ()
+    kernel_arguments: tuple[KernelArgument, ...] = ()
+    sysctl: dict[SysctlKey, Line] = Field(default_factory=dict)
+    needs: tuple[Feature, ...] = ()
+    takes_away: tuple[Feature, ...] = ()
+
+
+class OptionalContribution(Contribution):
+    """What it brings with certain option values only."""
+
     when: Condition
 
 
-class Manifest(Declaration):
+class Manifest(Contribution):
     """One component."""
 
     kind: KebabName
@@ -134,13 +167,9 @@ class Manifest(Declaration):
     requires: tuple[KebabName, ...] = ()
     provides: tuple[KebabName, ...] = ()
     conflicts: tuple[KebabName, ...] = ()
-    packages: tuple[PackageName, ...] = ()
-    optional_packages: tuple[OptionalPackages, ...] = ()
+    optional: tuple[OptionalContribution, ...] = ()
     users: tuple[User, ...] = ()
-    units: Units = Field(default_factory=Units)
     listens: tuple[Listener, ...] = ()
     egress: tuple[Egress, ...] = ()
     redirects: tuple[Redirect, ...] = ()
-    kernel_modules: tuple[str, ...] = ()
-    kernel_arguments: tuple[str, ...] = ()
     options: Annotated[dict[KebabName, Option], Field(default_factory=dict)]

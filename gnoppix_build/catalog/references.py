@@ -9,7 +9,7 @@ from gnoppix_build.catalog.manifest import (
     Listener,
     Manifest,
     Option,
-    OptionalPackages,
+    OptionalContribution,
     Redirect,
     User,
 )
@@ -20,12 +20,12 @@ from gnoppix_build.language.suggestion import did_you_mean
 
 def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
     """Find conditions and ports that speak of options, or of values, that do not exist."""
-    parts: dict[str, Sequence[User | Listener | Egress | Redirect | OptionalPackages]] = {
+    parts: dict[str, Sequence[User | Listener | Egress | Redirect | OptionalContribution]] = {
         "users": manifest.users,
         "listens": manifest.listens,
         "egress": manifest.egress,
         "redirects": manifest.redirects,
-        "optional-packages": manifest.optional_packages,
+        "optional": manifest.optional,
     }
     for key, declarations in parts.items():
         for index, declaration in enumerate(declarations):

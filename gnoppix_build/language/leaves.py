@@ -141,3 +141,13 @@ _PACKAGE = matching(
     "package names have lower-case letters, digits, `+`, `-` and `.`",
 )
 PackageName = Annotated[str, _PACKAGE[0], _PACKAGE[1]]
+_MODULE = matching("[a-z0-9_-]{1,56}", "not-a-module", "the name of a kernel module")
+ModuleName = Annotated[str, _MODULE[0], _MODULE[1]]
+_SYSCTL = matching(
+    r"-?[a-z0-9_*-]+([./][A-Za-z0-9_*-]+)+", "not-a-sysctl", "the key of a kernel setting"
+)
+SysctlKey = Annotated[str, _SYSCTL[0], _SYSCTL[1]]
+_ARGUMENT = matching(
+    "[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:/=+@%|-]*)?", "not-an-argument", "an argument of the kernel"
+)
+KernelArgument = Annotated[str, _ARGUMENT[0], _ARGUMENT[1]]

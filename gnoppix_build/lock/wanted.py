@@ -26,9 +26,7 @@ def wanted_packages(resolved: Resolved) -> Wanted:
 
 def component_packages(component: ResolvedComponent) -> tuple[str, ...]:
     """List what a component asks for with the options that it has."""
-    manifest = component.manifest
-    optional = (each.names for each in manifest.optional_packages if component.holds(each.when))
-    return (*manifest.packages, *(name for names in optional for name in names))
+    return tuple(name for each in component.contributions for name in each.packages)
 
 
 def is_current(lock: Lock, resolved: Resolved, tools: tuple[str, ...]) -> bool:

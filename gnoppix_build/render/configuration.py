@@ -77,13 +77,13 @@ def _render_component(
     environment: SandboxedEnvironment,
     shared: Mapping[str, object],
 ) -> Iterator[ImageFile]:
+    header = f"# Rendered by gnoppix-build: profile {resolved.name}, component {component.name}."
     variables = {
         **shared,
         "options": {name.replace("-", "_"): value for name, value in component.options.items()},
-        "header": (
-            f"# Rendered by gnoppix-build: profile {resolved.name}, component {component.name}."
-        ),
+        "header": header,
     }
+    yield from _render_declarations(component, header)
     for source in sorted(reader.files_below(component.folder / _FILES_FOLDER)):
         content = source.content
         if source.path.endswith(TEMPLATE_SUFFIX):
@@ -98,6 +98,23 @@ def _render_component(
             group="root",
             origin=component.name,
         )
+
+
+def _render_declarations(component: ResolvedComponent, header: str) -> Iterator[ImageFile]:
+    """Write what a manifest says of the kernel. Source: sysctl.d(5), modprobe.d(5)."""
+    name = f"60-gnoppix-{component.name}.conf"
+    settings = {
+        key: value for each in component.contributions for key, value in each.sysctl.items()
+    }
+    blocked = {module for each in component.contributions for module in each.blocked_modules}
+    lines = {
+        f"/etc/sysctl.d/{name}": [f"{key} = {settings[key]}" for key in sorted(settings)],
+        f"/etc/modprobe.d/{name}": [f"install {module} /bin/false" for module in sorted(blocked)],
+    }
+    for path, text in lines.items():
+        if text:
+            content = "\n".join((header, *text, "")).encode()
+            yield ImageFile(path, content, _PLAIN_MODE, "root", "root", component.name)
 
 
 def _mode_of(source: SourceFile) -> int:

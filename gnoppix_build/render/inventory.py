@@ -73,7 +73,7 @@ def write_variables(
 def _describe(
     component: ResolvedComponent, files: Sequence[ImageFile], *, has_tasks: bool
 ) -> dict[str, object]:
-    units = component.manifest.units
+    units = [each.units for each in component.contributions]
     return {
         "name": component.name,
         "packages": sorted({*component_packages(component)}),
@@ -88,9 +88,9 @@ def _describe(
             if file.origin == component.name
         ],
         "units": {
-            "enable": sorted(units.enable),
-            "disable": sorted(units.disable),
-            "mask": sorted(units.mask),
+            "enable": sorted({unit for each in units for unit in each.enable}),
+            "disable": sorted({unit for each in units for unit in each.disable}),
+            "mask": sorted({unit for each in units for unit in each.mask}),
         },
         "tasks": has_tasks,
     }

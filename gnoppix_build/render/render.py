@@ -53,7 +53,8 @@ def render(
         kernel_arguments=tuple(
             argument
             for component in resolved.components
-            for argument in component.manifest.kernel_arguments
+            for contribution in component.contributions
+            for argument in contribution.kernel_arguments
         ),
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from gnoppix_build.catalog.manifest import Manifest
+from gnoppix_build.catalog.manifest import Contribution, Manifest
 from gnoppix_build.catalog.options import OptionValue
 from gnoppix_build.diagnostics import Span
 
@@ -34,6 +34,12 @@ class ResolvedComponent:
     options: Mapping[str, OptionValue]
     definitions: Mapping[str, tuple[Definition, ...]]
     reason: str
+
+    @property
+    def contributions(self) -> tuple[Contribution, ...]:
+        """What the component brings always, and what it brings with the options that it has."""
+        optional = (each for each in self.manifest.optional if self.holds(each.when))
+        return (self.manifest, *optional)
 
     def holds(self, condition: Mapping[str, tuple[str, ...]]) -> bool:
         """Tell whether every option in the condition has one of the values it lists."""
