@@ -34,7 +34,7 @@ def enter_root(
         _mount("-t", "proc", "proc", str(root / "proc"))
         _make_devices(root / "dev")
     for folder in tmpfs:
-        mode = "1777" if folder == "/tmp" else "0755"  # noqa: S108 - a folder of the root
+        mode = "1777" if folder == "/tmp" else "0755"
         _mount("-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", str(root / folder.lstrip("/")))
     _bind_at_meeting_point(root / MEETING_POINT, opened)
     for hidden in (root / name for name in HIDDEN_FILES):
@@ -73,7 +73,7 @@ def _make_devices(devices: Path) -> None:
 
 
 def _mount(*arguments: str) -> None:
-    subprocess.run(("mount", *arguments), check=True)  # noqa: S603, S607 - PATH is our own
+    subprocess.run(("mount", *arguments), check=True)  # noqa: S607 - PATH is our own
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ def enter_tools(tools: Path, bindings: Sequence[tuple[Path, str]], argv: Sequenc
 
 
 def _mount(*arguments: str) -> None:
-    subprocess.run(("mount", *arguments), check=True)  # noqa: S603, S607 - PATH is our own
+    subprocess.run(("mount", *arguments), check=True)  # noqa: S607 - PATH is our own
 
 
 def main(arguments: Sequence[str]) -> None:

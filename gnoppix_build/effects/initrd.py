@@ -55,7 +55,7 @@ def make_initrd(
                 _place(root, file)
             version = find_kernel(root).name.removeprefix("vmlinuz-")
             argv = ("update-initramfs", "-c", "-k", version)
-            folders = ("/tmp", "/run", "/var/tmp")  # noqa: S108 - folders of the root
+            folders = ("/tmp", "/run", "/var/tmp")
             run(
                 isolated(argv, root=root, tmpfs=folders),
                 log=log,

@@ -42,7 +42,7 @@ def pack_iso(
         contents["/boot/grub/eltorito.img"] = f"{WORK}/eltorito.img"
         for argv in _commands(contents, volume_id, epoch):
             run(
-                isolated(argv, root=tools, bindings={"work": work, **sources}, tmpfs=("/tmp",)),  # noqa: S108
+                isolated(argv, root=tools, bindings={"work": work, **sources}, tmpfs=("/tmp",)),
                 log=log,
                 env={"SOURCE_DATE_EPOCH": str(epoch)},
             )

@@ -117,7 +117,7 @@ def pack(
     )
     bindings = {"result": result.parent, "tree": tree}
     run(
-        isolated(argv, root=tools, bindings=bindings, tmpfs=("/tmp",)),  # noqa: S108
+        isolated(argv, root=tools, bindings=bindings, tmpfs=("/tmp",)),
         log=log,
         env={"SOURCE_DATE_EPOCH": str(epoch)},
     )

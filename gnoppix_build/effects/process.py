@@ -45,7 +45,7 @@ def run(
     with log.open("ab") as output:
         output.write(b"$ " + subprocess.list2cmdline(argv).encode() + b"\n")
         output.flush()
-        status = subprocess.run(  # noqa: S603 - a list of arguments, no shell
+        status = subprocess.run(
             command,
             check=False,
             cwd=cwd,
@@ -66,7 +66,7 @@ def capture(
     stdin: bytes | None = None,
 ) -> bytes:
     """Run a command and give its standard output; a failure carries what it said as the hint."""
-    result = subprocess.run(  # noqa: S603 - a list of arguments, no shell
+    result = subprocess.run(
         _leashed(argv),
         check=False,
         env=_environment(env),

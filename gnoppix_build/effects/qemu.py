@@ -180,7 +180,7 @@ def start_in_tools(
     `bindings`: name below /mnt of the tree -> file or folder of the host. Nothing stays mounted.
     """
     work = place_in_tools("work")
-    return subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+    return subprocess.Popen(
         [
             *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--ipc", "--uts"),
             *(sys.executable, "-I", str(ENTER_TOOLS), str(tools.resolve())),

@@ -12,7 +12,7 @@ from gnoppix_build.effects.process import isolated, require_tool, run
 from gnoppix_build.lock.model import Package
 
 SOURCE_LINE = "deb [trusted=yes] file:///mnt/repository ./\n"
-FORGOTTEN_FOLDERS = ("/tmp", "/run", "/var/cache/apt", "/var/lib/apt/lists")  # noqa: S108
+FORGOTTEN_FOLDERS = ("/tmp", "/run", "/var/cache/apt", "/var/lib/apt/lists")
 REFUSE_SERVICES = "#!/bin/sh\nexit 101\n"
 BUILDER_FILES = ("etc/hostname", "etc/resolv.conf", "etc/apt/sources.list")
 MAINTAINER_ENVIRONMENT = {
@@ -87,7 +87,7 @@ def _bootstrap(
             _mmdebstrap_command(packages, with_accounts=bool(sysusers)),
             root=tools,
             bindings={"repository": repository, "sysusers.conf": accounts, "target": target},
-            tmpfs=("/tmp", "/run"),  # noqa: S108 - folders of the root
+            tmpfs=("/tmp", "/run"),
         )
         run(command, log=log, env={**MAINTAINER_ENVIRONMENT, **_dated(epoch)})
     for name in BUILDER_FILES:
