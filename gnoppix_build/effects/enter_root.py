@@ -24,7 +24,12 @@ DEVICE_LINKS |= {"stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 
 
 def enter_root(
-    root: Path, bindings: Mapping[str, Path], tmpfs: Sequence[str], argv: Sequence[str]
+    root: Path,
+    bindings: Mapping[str, Path],
+    tmpfs: Sequence[str],
+    argv: Sequence[str],
+    *,
+    with_host_devices: bool,
 ) -> None:
     """Furnish the root, move into it, and become the command."""
     opened = {name: os.open(source, os.O_PATH) for name, source in bindings.items()}
@@ -32,7 +37,10 @@ def enter_root(
     _mount("-t", "proc", "proc", "/proc")
     if root != Path("/"):
         _mount("-t", "proc", "proc", str(root / "proc"))
-        _make_devices(root / "dev")
+        if with_host_devices:
+            _mount("--rbind", "/dev", str(root / "dev"))
+        else:
+            _make_devices(root / "dev")
     for folder in tmpfs:
         mode = "1777" if folder == "/tmp" else "0755"
         _mount("-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", str(root / folder.lstrip("/")))
@@ -77,16 +85,23 @@ def _mount(*arguments: str) -> None:
 
 
 def main() -> None:
-    """Read [--root DIR] [--bind NAME=SOURCE ...] [--tmpfs DIR ...] -- COMMAND ... and enter."""
+    """Read the options, which `process.isolated` writes, and enter."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", type=Path, default=Path("/"))
     parser.add_argument("--bind", action="append", default=[])
     parser.add_argument("--tmpfs", action="append", default=[])
+    parser.add_argument("--host-devices", action="store_true")
     parser.add_argument("argv", nargs="+")
     arguments = parser.parse_args()
     named = (binding.split("=", 1) for binding in arguments.bind)
     bindings = {name: Path(source) for name, source in named}
-    enter_root(arguments.root, bindings, arguments.tmpfs, arguments.argv)
+    enter_root(
+        arguments.root,
+        bindings,
+        arguments.tmpfs,
+        arguments.argv,
+        with_host_devices=arguments.host_devices,
+    )
 
 
 if __name__ == "__main__":

@@ -86,12 +86,13 @@ def isolated(
     root: Path | None,
     bindings: Mapping[str, Path] | None = None,
     tmpfs: Sequence[str] = (),
+    with_host_devices: bool = False,
 ) -> tuple[str, ...]:
     """Give the command that runs `argv` in namespaces of its own, inside `root` if there is one.
 
     It sees no network interface, no process but its own, the host name `localhost`, and a
-    minimal /dev. `bindings` maps a name to what appears as /mnt/NAME; `tmpfs` lists folders
-    that are empty and forgotten afterwards.
+    minimal /dev, or the host's. `bindings` maps a name to what appears as /mnt/NAME; `tmpfs`
+    lists folders that are empty and forgotten afterwards.
     """
     places = [f"--bind={name}={source}" for name, source in sorted((bindings or {}).items())]
     places += [f"--tmpfs={folder}" for folder in tmpfs]
@@ -102,9 +103,15 @@ def isolated(
         *(sys.executable, "-I", enter_root.__file__),
         *([f"--root={root}"] if root is not None else []),
         *places,
+        *(["--host-devices"] if with_host_devices else []),
         "--",
         *argv,
     )
+
+
+def place_of_binding(name: str) -> str:
+    """Say where a binding appears inside the root."""
+    return f"/{enter_root.MEETING_POINT}/{name}"
 
 
 def require_tool(name: str) -> None:

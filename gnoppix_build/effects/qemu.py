@@ -2,10 +2,8 @@
 """Virtual machines: an unmodified image booted by its own boot loader, with a root shell."""
 
 import re
-import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -13,10 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from gnoppix_build.effects.enter_tools import place_in_tools
 from gnoppix_build.effects.faults import EnvironmentFault
 from gnoppix_build.effects.guest_channel import GuestChannel, GuestFault
 from gnoppix_build.effects.pcap import read_frames
+from gnoppix_build.effects.process import (
+    CLEAN_ENVIRONMENT,
+    isolated,
+    place_of_binding,
+    require_tool,
+)
 from gnoppix_build.effects.qemu_command import (
     Firmware,
     MachinePlaces,
@@ -27,7 +30,6 @@ from gnoppix_build.effects.qemu_command import (
 from gnoppix_build.effects.qemu_monitor import Monitor
 from gnoppix_build.targets.shell import CommandOutcome
 
-ENTER_TOOLS = Path(__file__).with_name("enter_tools.py")
 HOST_TOOLS = ("setpriv", "unshare", "mount")
 SCRATCH_BYTES = 1 << 20
 UNFINISHED_STATES = frozenset({"", "initializing", "starting", "offline", "unknown"})
@@ -91,7 +93,7 @@ class Machine:
             self._channel.wait_for_greeting(timeout_s)
         except GuestFault as fault:
             with suppress(GuestFault):
-                self._monitor.run_human_command(f"screendump {place_in_tools('work')}/screen.ppm")
+                self._monitor.run_human_command(f"screendump {place_of_binding('work')}/screen.ppm")
             raise GuestFault(
                 fault.message, hint=f"see {self.serial_log}, {self.log} and screen.ppm beside them"
             ) from fault
@@ -130,10 +132,10 @@ class Machine:
         shell_end, guest_shell = self._connected_pair()
         monitor_end, guest_monitor = self._connected_pair()
         places = MachinePlaces(
-            iso=place_in_tools("iso"),
-            scratch=f"{place_in_tools('work')}/scratch",
-            recording=f"{place_in_tools('work')}/{self.recording.name}",
-            serial_log=f"{place_in_tools('work')}/{self.serial_log.name}",
+            iso=place_of_binding("iso"),
+            scratch=f"{place_of_binding('work')}/scratch",
+            recording=f"{place_of_binding('work')}/{self.recording.name}",
+            serial_log=f"{place_of_binding('work')}/{self.serial_log.name}",
             shell_socket=guest_shell.fileno(),
             monitor_socket=guest_monitor.fileno(),
         )
@@ -179,15 +181,13 @@ def start_in_tools(
 
     `bindings`: name below /mnt of the tree -> file or folder of the host. Nothing stays mounted.
     """
-    work = place_in_tools("work")
+    root = tools.resolve()
     return subprocess.Popen(
-        [
-            *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--ipc", "--uts"),
-            *(sys.executable, "-I", str(ENTER_TOOLS), str(tools.resolve())),
-            *(f"{name}={source.resolve()}" for name, source in bindings.items()),
-            *("--", *argv),
-        ],
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR": work, "LC_ALL": "C.UTF-8"},
+        (
+            *("setpriv", "--pdeathsig", "KILL", "--"),
+            *isolated(argv, root=root, bindings=bindings, with_host_devices=True),
+        ),
+        env={**CLEAN_ENVIRONMENT, "TMPDIR": place_of_binding("work")},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -204,7 +204,7 @@ def can_run_kvm(tools: Path, work: Path, timeout_s: float = 5.0) -> bool:
     work.mkdir(parents=True, exist_ok=True)
     console = work / "kvm-console.log"
     console.unlink(missing_ok=True)
-    command = probe_command(f"{place_in_tools('work')}/{console.name}")
+    command = probe_command(f"{place_of_binding('work')}/{console.name}")
     with (work / "kvm-probe.log").open("wb") as log:
         process = start_in_tools(tools, {"work": work}, command, log=log)
         try:
@@ -220,8 +220,7 @@ def can_run_kvm(tools: Path, work: Path, timeout_s: float = 5.0) -> bool:
 
 def _require_host_tools() -> None:
     for tool in HOST_TOOLS:
-        if shutil.which(tool) is None:
-            raise EnvironmentFault(f"`{tool}` is not on this host", hint="apt install util-linux")
+        require_tool(tool)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
