@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gnoppix_build.catalog.load import check_file_name
 from gnoppix_build.checks.context import CheckContext
 from gnoppix_build.checks.run import run_checks
 from gnoppix_build.policy.compile import compile_policy
@@ -32,11 +33,6 @@ def plan_checks(resolved: Resolved) -> CheckPlan:
         host=None, options=options, policy=compile_policy(resolved), profile=resolved
     )
     return CheckPlan(files, context)
-
-
-def check_file_name(component: str) -> str:
-    """Name a component's check file."""
-    return f"check_{component.replace('-', '_')}.py"
 
 
 def check_tree(checks: CheckPlan, host: object) -> list[Finding]:

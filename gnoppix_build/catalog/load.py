@@ -71,6 +71,11 @@ class _Loading:
     sources: dict[str, str] = field(default_factory=dict)
 
 
+def check_file_name(component: str) -> str:
+    """Name the check file in a component's folder."""
+    return f"check_{component.replace('-', '_')}.py"
+
+
 def load_catalog(folders: Sequence[Path], reader: SourceReader) -> Catalog:
     """Read every component in the folders, such as `COMPONENTS_FOLDER` and folders of one's own."""
     loading = _Loading()

@@ -14,6 +14,8 @@ from gnoppix_build.catalog.load import Catalog
 from gnoppix_build.diagnostics import Diagnostic, format_diagnostic
 from gnoppix_build.effects.sources import SourceFolders
 from gnoppix_build.language.source import PACKAGE_FOLDER
+from gnoppix_build.language.suggestion import did_you_mean
+from gnoppix_build.report.component import DescribedComponent, describe_component
 from gnoppix_build.resolve.model import Resolved, Target
 from gnoppix_build.resolve.resolve import Resolution
 
@@ -72,6 +74,20 @@ def require_catalog(folders: Sequence[Path]) -> Catalog:
     if any(each.severity == "error" for each in catalog.diagnostics):
         raise click.exceptions.Exit(PROFILE_MISTAKES)
     return catalog
+
+
+def describe_catalog(
+    names: Sequence[str], folders: Sequence[Path]
+) -> tuple[DescribedComponent, ...]:
+    """Read the components of these names, or all; a name that there is not ends the command."""
+    components = require_catalog(folders).components
+    for name in names:
+        if name not in components:
+            hint = did_you_mean(name, components)
+            message = f"there is no component `{name}`"
+            raise click.UsageError(f"{message}; {hint}" if hint else message)
+    reader = make_reader("", folders)
+    return tuple(describe_component(components[name], reader) for name in names or components)
 
 
 def show_diagnostics(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:

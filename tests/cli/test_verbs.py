@@ -123,5 +123,20 @@ def check_greeting(component: Path, root: Path) -> str:
     return finding.outcome
 
 
+def test_catalog_shows_one_component() -> None:
+    done = build_image("catalog", "debian-base")
+    assert done.stdout.startswith("debian-base (system): ")
+    assert "\n        `test_" in done.stdout
+    assert "\ntor (" not in done.stdout
+
+
+def test_catalog_knows_what_a_wrong_name_may_have_meant() -> None:
+    done = build_image("catalog", "debian-bass")
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        "Error: there is no component `debian-bass`; did you mean `debian-base`?\n"
+    )
+
+
 def test_unknown_verb_is_a_usage_error() -> None:
     assert build_image("nothing").returncode == 2

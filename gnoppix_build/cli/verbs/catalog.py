@@ -9,34 +9,44 @@ from gnoppix_build.cli.options import components_option, format_option
 
 
 @click.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
 @components_option
 @click.option("--kind", help="Only components of this kind.")
+@click.option(
+    "--pages",
+    "pages",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write a Markdown page a component, and their index, into this folder instead.",
+)
 @format_option
-def verb(folders: tuple[Path, ...], kind: str | None, form: str) -> None:
-    """List the components that a profile can use, with their options."""
-    from gnoppix_build.cli import session
+def verb(
+    names: tuple[str, ...],
+    folders: tuple[Path, ...],
+    kind: str | None,
+    pages: Path | None,
+    form: str,
+) -> None:
+    """Tell what components there are: options, network, sandboxes, checks. NAME shows only those.
 
-    catalog = session.require_catalog(folders)
+    With `--format json` each component is its manifest and its checks.
+    """
+    from gnoppix_build.cli import session
+    from gnoppix_build.report.catalog_json import catalog_document
+    from gnoppix_build.report.catalog_page import catalog_pages
+    from gnoppix_build.report.catalog_text import catalog_text
+
     found = [
-        component
-        for component in catalog.components.values()
-        if kind in (None, component.manifest.kind)
+        described
+        for described in session.describe_catalog(names, folders)
+        if kind in {None, described.component.manifest.kind}
     ]
-    if form == "json":
-        session.show_json(
-            {
-                "components": [
-                    {"name": each.name, **each.manifest.model_dump(mode="json", by_alias=True)}
-                    for each in found
-                ]
-            }
-        )
-        return
-    for component in found:
-        manifest = component.manifest
-        click.echo(f"{component.name} ({manifest.kind}): {manifest.summary}")
-        for name, option in manifest.options.items():
-            default = (
-                option.default if isinstance(option.default, str) else " ".join(option.default)
-            )
-            click.echo(f"    {name}: {option.type}, default {default}: {option.doc}")
+    if pages is not None:
+        pages.mkdir(parents=True, exist_ok=True)
+        for name, text in catalog_pages(found).items():
+            (pages / name).write_text(text, encoding="utf-8")
+        click.echo(f"{pages}: {len(found)} pages and their index", err=True)
+    elif form == "json":
+        session.show_json(catalog_document(found))
+    else:
+        click.echo(catalog_text(found), nl=False)
