@@ -43,7 +43,10 @@ class Kind(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A component as it lies in its folder; `defaults` holds the options nobody set."""
+    """A component as it lies in its folder, with its options' defaults and examples by name.
+
+    An option without a default has to be set.
+    """
 
     name: str
     folder: Path
@@ -51,6 +54,7 @@ class Component:
     manifest: Manifest
     root: Node
     defaults: Mapping[str, OptionValue]
+    examples: Mapping[str, OptionValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,20 +155,21 @@ def _check_component(
                 did_you_mean(manifest.kind, loading.kinds),
             )
         )
-    defaults: dict[str, OptionValue] = {}
+    values: dict[str, dict[str, OptionValue]] = {"default": {}, "example": {}}
     options = child(root, "options")
     for key, option in manifest.options.items():
         assert options is not None, "the manifest was read from this tree"
         written = child(options, key)
         assert written is not None, "the option was read from this tree"
-        for part in ("default", "example"):
+        for part, known in values.items():
             entry = entry_of(written, part)
-            assert entry is not None, "both are required"
+            if entry is None:
+                continue
             value, mistakes = read_option(option, entry)
             loading.diagnostics += mistakes
-            if part == "default" and value is not None:
-                defaults[key] = value
+            if value is not None:
+                known[key] = value
     loading.diagnostics += check_references(manifest, root)
     if kind is None or len(loading.diagnostics) > before:
         return None
-    return Component(name, folder, kind, manifest, root, defaults)
+    return Component(name, folder, kind, manifest, root, values["default"], values["example"])

@@ -3,59 +3,26 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
+from gnoppix_build.catalog.declaration import Condition, Declaration
+from gnoppix_build.catalog.network import Egress, Listener, Redirect, UnixSocket
+from gnoppix_build.catalog.service import Service
 from gnoppix_build.language.leaves import (
     Integer,
     KebabName,
     KernelArgument,
     Line,
     ModuleName,
-    Name,
     PackageName,
-    Port,
     SysctlKey,
+    UserName,
 )
-
-
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
-
-
-class Declaration(BaseModel):
-    """A part of a manifest: closed, frozen, kebab-case keys."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        alias_generator=_kebab,
-        populate_by_name=True,
-    )
-
-
-class FromOption(Declaration):
-    """A value that one of the component's own options decides."""
-
-    option: str
-
-
-Condition = dict[str, tuple[str, ...]]
-"""Option name -> the values (as written) with which the declaration holds; empty: always."""
-
-
-def _port_source(value: object) -> str:
-    return "option" if isinstance(value, dict | FromOption) else "number"
 
 
 def _one_or_several(value: object) -> str:
     return "list" if isinstance(value, tuple) else "text"
 
-
-PortSource = Annotated[
-    Annotated[Port, Tag("number")] | Annotated[FromOption, Tag("option")],
-    Discriminator(_port_source),
-]
 
 WrittenValue = Annotated[
     Annotated[str, Tag("text")] | Annotated[tuple[str, ...], Tag("list")],
@@ -64,14 +31,26 @@ WrittenValue = Annotated[
 """An option's value as a profile writes it."""
 
 
-class User(Declaration):
-    """A system or login user with a fixed number; its group has the same name and number."""
+class Group(Declaration):
+    """A group with a fixed number."""
 
-    name: Name
+    name: UserName
+    gid: Integer
+    when: Condition = Field(default_factory=dict)
+
+
+class User(Declaration):
+    """A system or login user with a fixed number; its group has the same name and number.
+
+    `groups` lists further groups that it is a member of.
+    """
+
+    name: UserName
     uid: Integer
     home: str = "/"
     shell: str = "/usr/sbin/nologin"
     gecos: str = ""
+    groups: tuple[UserName, ...] = ()
     when: Condition = Field(default_factory=dict)
 
 
@@ -83,46 +62,27 @@ class Units(Declaration):
     mask: tuple[str, ...] = ()
 
 
-class Listener(Declaration):
-    """A socket that a user of the component listens on; `open_to` lists who may connect.
+class Option(Declaration):
+    """One option: type, default, documentation and an example.
 
-    `open_to` holds user names, or `everyone` for every local user.
+    Without a default it has to be given.
     """
 
-    protocol: Literal["tcp", "udp"]
-    address: str
-    port: PortSource
-    user: str
-    open_to: tuple[str, ...] = ("everyone",)
-    when: Condition = Field(default_factory=dict)
-
-
-class Egress(Declaration):
-    """What one user of the component may send beyond this machine."""
-
-    user: str
-    protocol: Literal["tcp", "udp"]
-    ports: tuple[Port, ...] = ()
-    """Destination ports; empty: any."""
-    reply_port: Port | None = None
-    """The local port that answers come to, for protocols without a connection (DHCP: 68)."""
-    when: Condition = Field(default_factory=dict)
-
-
-class Redirect(Declaration):
-    """Traffic of every other user that is led to a listener of this component."""
-
-    traffic: Literal["tcp", "dns"]
-    port: PortSource
-    exempt: tuple[str, ...] = ()
-    when: Condition = Field(default_factory=dict)
-
-
-class Option(Declaration):
-    """One option: type, default, documentation and an example."""
-
-    type: Literal["switch", "integer", "port", "text", "name", "choice", "names"]
-    default: WrittenValue
+    type: Literal[
+        "switch",
+        "integer",
+        "port",
+        "ports",
+        "text",
+        "texts",
+        "name",
+        "names",
+        "choice",
+        "address",
+        "addresses",
+        "path",
+    ]
+    default: WrittenValue | None = None
     choices: tuple[str, ...] = ()
     doc: str
     example: WrittenValue
@@ -158,6 +118,14 @@ class OptionalContribution(Contribution):
     when: Condition
 
 
+class Refusal(Declaration):
+    """Options of one component that cannot hold together, and what to do instead."""
+
+    when: Condition
+    because: Line
+    hint: Line
+
+
 class Manifest(Contribution):
     """One component."""
 
@@ -168,8 +136,12 @@ class Manifest(Contribution):
     provides: tuple[KebabName, ...] = ()
     conflicts: tuple[KebabName, ...] = ()
     optional: tuple[OptionalContribution, ...] = ()
+    groups: tuple[Group, ...] = ()
     users: tuple[User, ...] = ()
     listens: tuple[Listener, ...] = ()
+    sockets: tuple[UnixSocket, ...] = ()
     egress: tuple[Egress, ...] = ()
     redirects: tuple[Redirect, ...] = ()
+    services: tuple[Service, ...] = ()
+    refuses: tuple[Refusal, ...] = ()
     options: Annotated[dict[KebabName, Option], Field(default_factory=dict)]

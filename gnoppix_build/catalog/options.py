@@ -10,18 +10,31 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 from gnoppix_build.catalog.manifest import Option
 from gnoppix_build.diagnostics import Diagnostic
 from gnoppix_build.language.decode import decode
-from gnoppix_build.language.leaves import Integer, Line, Name, Port, Switch
+from gnoppix_build.language.leaves import (
+    Integer,
+    IpAddress,
+    Line,
+    Name,
+    Port,
+    Switch,
+    SystemPath,
+)
 from gnoppix_build.language.node import Entry, Node, Table
 
-OptionValue = bool | int | str | tuple[str, ...]
+OptionValue = bool | int | str | tuple[str, ...] | tuple[int, ...]
 
 _TYPES: Final[Mapping[str, Any]] = {
     "switch": Switch,
     "integer": Integer,
     "port": Port,
     "text": Line,
+    "texts": tuple[Line, ...],
     "name": Name,
     "names": tuple[Name, ...],
+    "address": IpAddress,
+    "addresses": tuple[IpAddress, ...],
+    "ports": tuple[Port, ...],
+    "path": SystemPath,
 }
 
 
@@ -39,7 +52,8 @@ def read_option(option: Option, entry: Entry) -> tuple[OptionValue | None, tuple
 def option_schema(option: Option) -> dict[str, Any]:
     """Describe an option as JSON Schema."""
     schema = TypeAdapter(_type_of(option.type, option.choices)).json_schema()
-    return {**schema, "description": option.doc, "default": option.default}
+    default = {} if option.default is None else {"default": option.default}
+    return {**schema, "description": option.doc, **default}
 
 
 def entry_of(node: Node, key: str) -> Entry | None:

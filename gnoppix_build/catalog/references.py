@@ -2,51 +2,80 @@
 """What a manifest says of its own options: every name has to be one of them."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
 
-from gnoppix_build.catalog.manifest import (
-    Egress,
-    FromOption,
-    Listener,
-    Manifest,
-    Option,
-    OptionalContribution,
-    Redirect,
-    User,
-)
-from gnoppix_build.diagnostics import Diagnostic
-from gnoppix_build.language.node import Node, key_span, span_of
+from gnoppix_build.catalog.declaration import Condition, FromOption
+from gnoppix_build.catalog.manifest import Manifest, Option
+from gnoppix_build.catalog.network import DirectEgress
+from gnoppix_build.diagnostics import Diagnostic, Span
+from gnoppix_build.language.node import Node, Path, key_span, span_of
 from gnoppix_build.language.suggestion import did_you_mean
 
 
+class Conditional(Protocol):
+    """A part of a manifest that holds with certain options only."""
+
+    @property
+    def when(self) -> Condition:
+        """Give the condition."""
+        ...
+
+
+PORT_TYPES: Final = frozenset(("port", "ports"))
+ADDRESS_TYPES: Final = frozenset(("address", "addresses"))
+
+
 def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
-    """Find conditions and ports that speak of options, or of values, that do not exist."""
-    parts: dict[str, Sequence[User | Listener | Egress | Redirect | OptionalContribution]] = {
+    """Find conditions, ports and addresses of options, or of values, that do not exist."""
+    parts: dict[str, Sequence[Conditional]] = {
+        "groups": manifest.groups,
         "users": manifest.users,
         "listens": manifest.listens,
+        "sockets": manifest.sockets,
         "egress": manifest.egress,
         "redirects": manifest.redirects,
+        "services": manifest.services,
+        "refuses": manifest.refuses,
         "optional": manifest.optional,
     }
     for key, declarations in parts.items():
         for index, declaration in enumerate(declarations):
-            for option, values in declaration.when.items():
-                path = (key, index, "when", option)
-                if option not in manifest.options:
-                    yield _unknown(option, manifest, root, path)
-                    continue
-                for place, value in enumerate(values):
-                    yield from _check_value(
-                        option, manifest.options[option], value, root, (*path, place)
-                    )
-    ports = [("listens", n, each.port) for n, each in enumerate(manifest.listens)]
-    ports += [("redirects", n, each.port) for n, each in enumerate(manifest.redirects)]
-    for key, index, port in ports:
-        if isinstance(port, FromOption):
-            yield from _check_port(port, manifest, root, (key, index, "port", "option"))
+            yield from _check_condition(declaration.when, manifest, root, (key, index, "when"))
+    for path, source, types in _sources(manifest):
+        if isinstance(source, FromOption):
+            yield from _check_source(source, types, manifest, root, path)
+
+
+def _check_condition(
+    condition: Condition, manifest: Manifest, root: Node, path: Path
+) -> Iterator[Diagnostic]:
+    for name, values in condition.items():
+        option = manifest.options.get(name)
+        if option is None:
+            hint = did_you_mean(name, manifest.options)
+            yield _unknown(name, key_span(root, (*path, name)), hint)
+            continue
+        for place, value in enumerate(values):
+            yield from _check_value(name, option, value, root, (*path, name, place))
+
+
+def _sources(manifest: Manifest) -> Iterator[tuple[Path, object, frozenset[str]]]:
+    """Give whatever an option may decide: its place, what stands there, the types that fit."""
+    for index, listener in enumerate(manifest.listens):
+        yield ("listens", index, "port"), listener.port, frozenset(("port",))
+        yield ("listens", index, "address"), listener.address, frozenset(("address",))
+    for index, redirect in enumerate(manifest.redirects):
+        yield ("redirects", index, "port"), redirect.port, frozenset(("port",))
+    for index, egress in enumerate(manifest.egress):
+        if isinstance(egress, DirectEgress):
+            for place, port in enumerate(egress.ports):
+                yield ("egress", index, "ports", place), port, PORT_TYPES
+            for place, address in enumerate(egress.addresses):
+                yield ("egress", index, "addresses", place), address, ADDRESS_TYPES
 
 
 def _check_value(
-    name: str, option: Option, value: str, root: Node, path: tuple[str | int, ...]
+    name: str, option: Option, value: str, root: Node, path: Path
 ) -> Iterator[Diagnostic]:
     known = ("on", "off") if option.type == "switch" else option.choices
     if known and value not in known:
@@ -59,26 +88,18 @@ def _check_value(
         )
 
 
-def _check_port(
-    port: FromOption, manifest: Manifest, root: Node, path: tuple[str | int, ...]
+def _check_source(
+    source: FromOption, types: frozenset[str], manifest: Manifest, root: Node, path: Path
 ) -> Iterator[Diagnostic]:
-    option = manifest.options.get(port.option)
+    span = span_of(root, (*path, "option"))
+    option = manifest.options.get(source.option)
     if option is None:
-        span = span_of(root, path)
-        hint = did_you_mean(port.option, manifest.options)
-        yield Diagnostic("unknown-option", f"there is no option `{port.option}`", span, (), hint)
-    elif option.type != "port":
-        message = f"`{port.option}` is of type `{option.type}`, a port is wanted"
-        yield Diagnostic("wrong-type", message, span_of(root, path))
+        yield _unknown(source.option, span, did_you_mean(source.option, manifest.options))
+    elif option.type not in types:
+        wanted = " or ".join(f"`{each}`" for each in sorted(types))
+        message = f"`{source.option}` is of type `{option.type}`, {wanted} is wanted"
+        yield Diagnostic("wrong-type", message, span)
 
 
-def _unknown(
-    option: str, manifest: Manifest, root: Node, path: tuple[str | int, ...]
-) -> Diagnostic:
-    return Diagnostic(
-        "unknown-option",
-        f"there is no option `{option}`",
-        key_span(root, path),
-        (),
-        did_you_mean(option, manifest.options),
-    )
+def _unknown(option: str, span: Span, hint: str | None) -> Diagnostic:
+    return Diagnostic("unknown-option", f"there is no option `{option}`", span, (), hint)

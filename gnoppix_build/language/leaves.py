@@ -2,11 +2,13 @@
 """What a leaf means, by the type that a schema declares for it."""
 
 import re
+from ipaddress import ip_address
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+_EXPOSURE: Final = re.compile("([0-9]|10)[.]([0-9])")
 _INTEGER: Final = re.compile("0|-?[1-9][0-9]{0,17}")
 _SIZE: Final = re.compile("([1-9][0-9]{0,8}) (MiB|GiB|TiB)")
 _LAST_PORT: Final = 65535
@@ -82,6 +84,29 @@ def read_size(value: object) -> object:
     return int(found[1]) * _UNITS[found[2]]
 
 
+def read_exposure(value: object) -> object:
+    """Read an exposure such as `1.5` as a number of tenths, 0 to 100."""
+    if isinstance(value, int):
+        return value
+    if not isinstance(value, str) or not (found := _EXPOSURE.fullmatch(value)):
+        raise mistake(
+            "not-an-exposure", f"an exposure is wanted, not `{value}`", "write it as in `1.5`"
+        )
+    return int(found[1]) * 10 + int(found[2])
+
+
+def check_address(value: str) -> str:
+    """Let an IPv4 or IPv6 address pass, written as its standard form."""
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise mistake(
+            "not-an-address",
+            f"`{value}` is not an IP address",
+            "a name would have to be looked up before anything protects that: write a number",
+        ) from None
+
+
 def check_line(value: str) -> str:
     """Let a text pass that is one line and not too long."""
     if "\n" in value or "\r" in value or "\t" in value:
@@ -119,6 +144,13 @@ Size = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_SIZE.pattern}$"}),
 ]
 Line = Annotated[str, StringConstraints(strict=True), AfterValidator(check_line)]
+Exposure = Annotated[
+    int,
+    BeforeValidator(read_exposure),
+    WithJsonSchema({"type": "string", "pattern": f"^{_EXPOSURE.pattern}$"}),
+]
+"""Tenths of what systemd-analyze(1), "security", calls the overall exposure level."""
+IpAddress = Annotated[str, StringConstraints(strict=True), AfterValidator(check_address)]
 
 _NAME = matching(
     "[a-z0-9][a-z0-9._-]{0,63}",
@@ -151,3 +183,28 @@ _ARGUMENT = matching(
     "[A-Za-z0-9_.-]+(=[A-Za-z0-9_.,:/=+@%|-]*)?", "not-an-argument", "an argument of the kernel"
 )
 KernelArgument = Annotated[str, _ARGUMENT[0], _ARGUMENT[1]]
+
+_USER = matching(
+    "[a-z_][a-z0-9_-]{0,30}",
+    "not-a-user",
+    "the name of a user or a group",
+    "such names have lower-case letters, digits, `_` and `-`, and start with a letter or `_`",
+)
+UserName = Annotated[str, _USER[0], _USER[1]]
+_PATH = matching(
+    r"(/[A-Za-z0-9_+,:@=~-][A-Za-z0-9._+,:@=~-]*|/[.][A-Za-z0-9_+,:@=~-][A-Za-z0-9._+,:@=~-]*)+",
+    "not-a-path",
+    "an absolute path",
+    "write it from `/` on, without `..`, spaces or a `/` at its end",
+)
+SystemPath = Annotated[str, _PATH[0], _PATH[1]]
+_UNIT = matching(
+    r"[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?[.](service|socket)",
+    "not-a-unit",
+    "the name of a service or a socket unit",
+)
+UnitName = Annotated[str, _UNIT[0], _UNIT[1]]
+_CAPABILITY = matching("CAP_[A-Z_]+", "not-a-capability", "a capability such as `CAP_SETUID`")
+Capability = Annotated[str, _CAPABILITY[0], _CAPABILITY[1]]
+_SETTING = matching("[A-Z][A-Za-z0-9]+", "not-a-setting", "a setting of systemd.exec(5)")
+UnitSetting = Annotated[str, _SETTING[0], _SETTING[1]]

@@ -1,94 +1,217 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From what the components declare to the network policy."""
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, assert_never
 
-from gnoppix_build.catalog.manifest import FromOption
+from gnoppix_build.catalog.network import (
+    CarriedEgress,
+    ConfinedEgress,
+    DirectEgress,
+    LinkEgress,
+    Namespace,
+)
 from gnoppix_build.policy.model import (
+    EVERYONE,
     Admission,
+    Carried,
+    Confined,
+    DirectFlow,
+    LinkFlow,
     Policy,
-    PolicyEgress,
     PolicyListener,
     PolicyRedirect,
+    PolicyService,
+    PolicySocket,
     PolicyUser,
+    SocketAdmission,
 )
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 
 ROOT: Final = PolicyUser("root", 0)
+CARRIER: Final = "carrier"
+"""What a component provides that puts the cards into the namespace of that name."""
 
 
 def compile_policy(resolved: Resolved) -> Policy:
     """Gather who listens where and who may send what; the order of components is irrelevant."""
-    components = resolved.components
-    users = tuple(sorted(each for component in components for each in _users_of(component)))
-    listeners = tuple(sorted(each for component in components for each in _listeners_of(component)))
+    compiler = _Compiler(resolved)
+    users = tuple(sorted(compiler.users()))
+    listeners = tuple(sorted(compiler.listeners()))
+    sockets = tuple(sorted(compiler.sockets()))
+    flows = tuple(compiler.flows())
+    carried = tuple(sorted(each for each in flows if isinstance(each, Carried)))
+    confined = tuple(sorted(each for each in flows if isinstance(each, Confined)))
+    everybody = (ROOT, *users)
     return Policy(
         profile=resolved.name,
         users=users,
         listeners=listeners,
-        egress=tuple(sorted(each for component in components for each in _egress_of(component))),
-        redirects=tuple(
-            sorted(each for component in components for each in _redirects_of(component))
-        ),
-        matrix=tuple(_admissions((ROOT, *users), listeners)),
+        sockets=sockets,
+        direct=tuple(sorted(each for each in flows if isinstance(each, DirectFlow))),
+        links=tuple(sorted(each for each in flows if isinstance(each, LinkFlow))),
+        carried=carried,
+        confined=confined,
+        redirects=tuple(sorted(compiler.redirects())),
+        services=tuple(sorted(compiler.services(), key=lambda each: each.unit)),
+        matrix=tuple(_admissions(everybody, listeners, carried, confined)),
+        socket_matrix=tuple(_socket_admissions(everybody, sockets)),
+        card_namespace=compiler.card_namespace,
     )
 
 
-def _users_of(component: ResolvedComponent) -> Iterator[PolicyUser]:
-    for user in component.manifest.users:
-        if component.holds(user.when):
-            yield PolicyUser(user.name, user.uid)
+class _Compiler:
+    """Reads the declarations of all components, with the namespace that each holds in."""
+
+    def __init__(self, resolved: Resolved) -> None:
+        self._components = resolved.components
+        offers = {thing for each in self._components for thing in each.manifest.provides}
+        self.card_namespace: Namespace = "carrier" if CARRIER in offers else "system"
+        self._providers = _providers_of(self._components)
+        self._beneath = self._components_beneath()
+
+    def users(self) -> Iterator[PolicyUser]:
+        for component in self._components:
+            for user in component.manifest.users:
+                if component.holds(user.when):
+                    yield PolicyUser(user.name, user.uid, tuple(sorted(user.groups)))
+
+    def listeners(self) -> Iterator[PolicyListener]:
+        for component in self._components:
+            for each in component.manifest.listens:
+                if component.holds(each.when):
+                    (address,) = component.addresses_of((each.address,))
+                    (port,) = component.ports_of((each.port,))
+                    yield PolicyListener(
+                        component.name,
+                        each.user,
+                        each.protocol,
+                        address,
+                        port,
+                        tuple(sorted(each.open_to)),
+                        self._namespace(component, each.namespace),
+                    )
+
+    def sockets(self) -> Iterator[PolicySocket]:
+        for component in self._components:
+            for each in component.manifest.sockets:
+                if component.holds(each.when):
+                    open_to = tuple(sorted(each.open_to))
+                    yield PolicySocket(component.name, each.user, each.path, open_to)
+
+    def flows(self) -> Iterator[DirectFlow | LinkFlow | Carried | Confined]:
+        for component in self._components:
+            for each in component.manifest.egress:
+                if component.holds(each.when):
+                    yield self._flow(component, each)
+
+    def redirects(self) -> Iterator[PolicyRedirect]:
+        for component in self._components:
+            for each in component.manifest.redirects:
+                if component.holds(each.when):
+                    (port,) = component.ports_of((each.port,))
+                    namespace = self._namespace(component, "system")
+                    yield PolicyRedirect(component.name, each.traffic, port, namespace)
+
+    def services(self) -> Iterator[PolicyService]:
+        linking = {
+            egress.user
+            for component in self._components
+            for egress in component.manifest.egress
+            if isinstance(egress, LinkEgress) and component.holds(egress.when)
+        }
+        for component in self._components:
+            for each in component.manifest.services:
+                if component.holds(each.when):
+                    namespace = self._namespace(component, each.namespace)
+                    yield PolicyService(
+                        component=component.name,
+                        unit=each.unit,
+                        user=each.user,
+                        drops_privileges=each.drops_privileges,
+                        capabilities=tuple(sorted(each.capabilities)),
+                        ambient=tuple(sorted(each.ambient)),
+                        writes=tuple(sorted(each.writes)),
+                        sees_sockets=tuple(sorted(each.sees_sockets)),
+                        relaxes=each.relaxes,
+                        exposure=each.exposure,
+                        because=each.because,
+                        namespace=self.card_namespace if each.user in linking else namespace,
+                    )
+
+    def _flow(
+        self,
+        component: ResolvedComponent,
+        egress: ConfinedEgress | CarriedEgress | DirectEgress | LinkEgress,
+    ) -> DirectFlow | LinkFlow | Carried | Confined:
+        match egress:
+            case ConfinedEgress():
+                return Confined(component.name, egress.user, egress.reach)
+            case CarriedEgress():
+                namespace = self._namespace(component, egress.namespace)
+                carrier = self._providers.get(egress.through, egress.through)
+                return Carried(component.name, egress.user, carrier, namespace)
+            case DirectEgress():
+                return DirectFlow(
+                    component.name,
+                    egress.user,
+                    egress.protocol,
+                    tuple(sorted(component.ports_of(egress.ports))),
+                    tuple(sorted(component.addresses_of(egress.addresses))),
+                    self._namespace(component, egress.namespace),
+                )
+            case LinkEgress():
+                return LinkFlow(component.name, egress.link, egress.user, self.card_namespace)
+            case _:
+                assert_never(egress)
+
+    def _namespace(self, component: ResolvedComponent, declared: Namespace) -> Namespace:
+        return "carrier" if component.name in self._beneath else declared
+
+    def _components_beneath(self) -> frozenset[str]:
+        """Name the components that something in the carrier's namespace goes through."""
+        return frozenset(
+            self._providers.get(egress.through, egress.through)
+            for component in self._components
+            for egress in component.manifest.egress
+            if isinstance(egress, CarriedEgress)
+            and egress.namespace == "carrier"
+            and component.holds(egress.when)
+        )
 
 
-def _listeners_of(component: ResolvedComponent) -> Iterator[PolicyListener]:
-    for listener in component.manifest.listens:
-        if component.holds(listener.when):
-            yield PolicyListener(
-                component.name,
-                listener.user,
-                listener.protocol,
-                listener.address,
-                _port_of(listener.port, component),
-                tuple(sorted(listener.open_to)),
-            )
-
-
-def _egress_of(component: ResolvedComponent) -> Iterator[PolicyEgress]:
-    for egress in component.manifest.egress:
-        if component.holds(egress.when):
-            yield PolicyEgress(
-                component.name,
-                egress.user,
-                egress.protocol,
-                tuple(sorted(egress.ports)),
-                egress.reply_port,
-            )
-
-
-def _redirects_of(component: ResolvedComponent) -> Iterator[PolicyRedirect]:
-    for redirect in component.manifest.redirects:
-        if component.holds(redirect.when):
-            yield PolicyRedirect(
-                component.name,
-                redirect.traffic,
-                _port_of(redirect.port, component),
-                tuple(sorted(redirect.exempt)),
-            )
-
-
-def _port_of(source: int | FromOption, component: ResolvedComponent) -> int:
-    if not isinstance(source, FromOption):
-        return source
-    value = component.options[source.option]
-    assert isinstance(value, int), "the catalog lets only options of type port stand for a port"
-    return value
+def _providers_of(components: Iterable[ResolvedComponent]) -> Mapping[str, str]:
+    """Map what components provide, and their own names, to the component that has it."""
+    found = {thing: each.name for each in components for thing in each.manifest.provides}
+    return {**found, **{each.name: each.name for each in components}}
 
 
 def _admissions(
-    users: Iterable[PolicyUser], listeners: tuple[PolicyListener, ...]
+    users: Iterable[PolicyUser],
+    listeners: tuple[PolicyListener, ...],
+    carried: tuple[Carried, ...],
+    confined: tuple[Confined, ...],
 ) -> Iterator[Admission]:
+    carriers = {
+        each.user: {other.carrier for other in carried if other.user == each.user}
+        for each in carried
+    }
+    cut_off = {each.user for each in confined if each.reach == "none"}
     for user in users:
         for each in listeners:
-            is_admitted = each.is_open_to_everyone or user.name in each.open_to
-            yield Admission(user.name, each.protocol, each.address, each.port, is_admitted)
+            is_admitted = user.name in each.open_to
+            if each.is_open_to_everyone and user.name not in cut_off:
+                is_admitted = each.component in carriers.get(user.name, {each.component})
+            yield Admission(
+                user.name, each.protocol, each.address, each.port, is_admitted, each.namespace
+            )
+
+
+def _socket_admissions(
+    users: Iterable[PolicyUser], sockets: tuple[PolicySocket, ...]
+) -> Iterator[SocketAdmission]:
+    for user in users:
+        names = {user.name, *user.groups, EVERYONE}
+        for each in sockets:
+            is_admitted = user == ROOT or user.name == each.user or bool(names & {*each.open_to})
+            yield SocketAdmission(user.name, each.path, is_admitted)

@@ -1,20 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The network policy: who may talk to whom, as values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final, Literal
 
-Protocol = Literal["tcp", "udp"]
-EVERYONE: Final = "everyone"
+from gnoppix_build.catalog.network import EVERYONE, KERNEL, LinkProtocol, Namespace, Protocol
+from gnoppix_build.catalog.service import Relaxation
+
+__all__ = [
+    "EVERYONE",
+    "KERNEL",
+    "Admission",
+    "Carried",
+    "Confined",
+    "DirectFlow",
+    "LinkFlow",
+    "LinkProtocol",
+    "Namespace",
+    "Policy",
+    "PolicyListener",
+    "PolicyRedirect",
+    "PolicyService",
+    "PolicySocket",
+    "PolicyUser",
+    "Protocol",
+    "SocketAdmission",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PolicyUser:
-    """A user that a component declares."""
+    """A user that a component declares, and the groups that it is in besides its own."""
 
     name: str
     uid: int
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,6 +48,7 @@ class PolicyListener:
     address: str
     port: int
     open_to: tuple[str, ...]
+    namespace: Namespace = "system"
 
     @property
     def is_loopback(self) -> bool:
@@ -40,24 +62,87 @@ class PolicyListener:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class PolicyEgress:
-    """What a user may send beyond this machine; no ports: any port."""
+class PolicySocket:
+    """A socket in the file system; `open_to` names the users and groups that may connect."""
+
+    component: str
+    user: str
+    path: str
+    open_to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DirectFlow:
+    """What a user sends to the network itself; no ports or addresses: any."""
 
     component: str
     user: str
     protocol: Protocol
-    ports: tuple[int, ...]
-    reply_port: int | None
+    ports: tuple[int, ...] = ()
+    addresses: tuple[str, ...] = ()
+    namespace: Namespace = "system"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LinkFlow:
+    """What a link needs to carry anything at all."""
+
+    component: str
+    link: LinkProtocol
+    user: str
+    namespace: Namespace = "system"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Carried:
+    """A user that reaches the network only through the listeners of the component `carrier`."""
+
+    component: str
+    user: str
+    carrier: str
+    namespace: Namespace = "system"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Confined:
+    """A user that sends nothing beyond this machine, or with `none` nothing at all."""
+
+    component: str
+    user: str
+    reach: str
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class PolicyRedirect:
-    """Traffic of all but the exempt users that is led to a local port."""
+    """Traffic of all users without a way of their own that is led to a local port."""
 
     component: str
-    traffic: Literal["tcp", "dns"]
+    traffic: str
     port: int
-    exempt: tuple[str, ...]
+    namespace: Namespace = "system"
+
+    @property
+    def protocol(self) -> Protocol:
+        """Give the protocol that carries the traffic."""
+        return "udp" if self.traffic == "dns" else "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyService:
+    """A unit, and what its sandbox is compiled from; see `catalog.service.Service`."""
+
+    component: str
+    unit: str
+    user: str
+    drops_privileges: bool
+    capabilities: tuple[str, ...]
+    ambient: tuple[str, ...]
+    writes: tuple[str, ...]
+    sees_sockets: tuple[str, ...]
+    relaxes: Mapping[str, Relaxation]
+    exposure: int
+    because: str
+    namespace: Namespace = "system"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,6 +154,16 @@ class Admission:
     address: str
     port: int
     is_admitted: bool
+    namespace: Namespace = "system"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SocketAdmission:
+    """Whether a user may connect to a socket in the file system."""
+
+    user: str
+    path: str
+    is_admitted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +171,43 @@ class Policy:
     """The network policy of a profile. Whatever it does not name is refused."""
 
     profile: str
-    users: tuple[PolicyUser, ...]
-    listeners: tuple[PolicyListener, ...]
-    egress: tuple[PolicyEgress, ...]
-    redirects: tuple[PolicyRedirect, ...]
-    matrix: tuple[Admission, ...]
+    users: tuple[PolicyUser, ...] = ()
+    listeners: tuple[PolicyListener, ...] = ()
+    sockets: tuple[PolicySocket, ...] = ()
+    direct: tuple[DirectFlow, ...] = ()
+    links: tuple[LinkFlow, ...] = ()
+    carried: tuple[Carried, ...] = ()
+    confined: tuple[Confined, ...] = ()
+    redirects: tuple[PolicyRedirect, ...] = ()
+    services: tuple[PolicyService, ...] = ()
+    matrix: tuple[Admission, ...] = ()
+    socket_matrix: tuple[SocketAdmission, ...] = ()
+    card_namespace: Namespace = "system"
+
+    @property
+    def has_ipv6(self) -> bool:
+        """Tell whether the links carry IPv6."""
+        return any(flow.link == "nd" for flow in self.links)
+
+    @property
+    def bound_users(self) -> frozenset[str]:
+        """Name the users that have less than what is open to everyone."""
+        return frozenset(each.user for each in self.carried) | {each.user for each in self.confined}
+
+    def within(self, namespace: Namespace) -> "Policy":
+        """Give the part of the policy that holds in one network namespace."""
+        return Policy(
+            profile=self.profile,
+            users=self.users,
+            listeners=tuple(each for each in self.listeners if each.namespace == namespace),
+            sockets=self.sockets,
+            direct=tuple(each for each in self.direct if each.namespace == namespace),
+            links=tuple(each for each in self.links if each.namespace == namespace),
+            carried=self.carried,
+            confined=self.confined,
+            redirects=tuple(each for each in self.redirects if each.namespace == namespace),
+            services=tuple(each for each in self.services if each.namespace == namespace),
+            matrix=tuple(each for each in self.matrix if each.namespace == namespace),
+            socket_matrix=self.socket_matrix,
+            card_namespace=self.card_namespace,
+        )

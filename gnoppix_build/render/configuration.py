@@ -9,7 +9,10 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from gnoppix_build.policy.compile import compile_policy
+from gnoppix_build.policy.egress import format_egress_chain
+from gnoppix_build.policy.model import Policy
 from gnoppix_build.policy.ruleset import format_closed_ruleset, format_ruleset
+from gnoppix_build.policy.sandbox import DROP_IN, format_drop_in
 from gnoppix_build.render.encoders import ENCODERS
 from gnoppix_build.render.sources import ComponentReader, SourceFile
 from gnoppix_build.render.tree import ImageFile
@@ -23,10 +26,13 @@ _EXECUTABLE_MODE: Final = 0o755
 
 @dataclass(frozen=True, slots=True)
 class PolicyTexts:
-    """The variable `policy` of a template."""
+    """The variable `policy` of a template; `carrier_` stands for the cards' own namespace."""
 
     ruleset: str
+    carrier_ruleset: str
     closed_ruleset: str
+    egress_chain: str
+    carrier_egress_chain: str
 
 
 def render_configuration(resolved: Resolved, reader: ComponentReader) -> tuple[ImageFile, ...]:
@@ -37,20 +43,33 @@ def render_configuration(resolved: Resolved, reader: ComponentReader) -> tuple[I
     file: that is how a file depends on an option.
     """
     environment = _make_environment()
-    shared = {
-        "profile": _profile_variables(resolved),
-        "policy": PolicyTexts(
-            ruleset=format_ruleset(compile_policy(resolved)),
-            closed_ruleset=format_closed_ruleset(),
-        ),
-    }
+    policy = compile_policy(resolved)
+    shared = {"profile": _profile_variables(resolved), "policy": _policy_texts(policy)}
     files: dict[str, ImageFile] = {}
     for component in resolved.components:
-        for file in _render_component(resolved, component, reader, environment, shared):
+        header = (
+            f"# Rendered by gnoppix-build: profile {resolved.name}, component {component.name}."
+        )
+        variables = {**shared, "options": _option_variables(component), "header": header}
+        for file in (
+            *_render_declarations(component, header),
+            *_render_sandboxes(component, policy, header),
+            *_render_files(component, reader, environment, variables),
+        ):
             other = files.get(file.path)
             assert other is None, f"`{file.path}` is brought by {file.origin} and {other}"
             files[file.path] = file
     return tuple(files[path] for path in sorted(files))
+
+
+def _policy_texts(policy: Policy) -> PolicyTexts:
+    return PolicyTexts(
+        ruleset=format_ruleset(policy),
+        carrier_ruleset=format_ruleset(policy, "carrier"),
+        closed_ruleset=format_closed_ruleset(),
+        egress_chain=format_egress_chain(policy),
+        carrier_egress_chain=format_egress_chain(policy, "carrier"),
+    )
 
 
 def _make_environment() -> SandboxedEnvironment:
@@ -70,20 +89,16 @@ def _profile_variables(resolved: Resolved) -> Mapping[str, object]:
     return {name: getattr(resolved, name) for name in scalars}
 
 
-def _render_component(
-    resolved: Resolved,
+def _option_variables(component: ResolvedComponent) -> Mapping[str, object]:
+    return {name.replace("-", "_"): value for name, value in component.options.items()}
+
+
+def _render_files(
     component: ResolvedComponent,
     reader: ComponentReader,
     environment: SandboxedEnvironment,
-    shared: Mapping[str, object],
+    variables: Mapping[str, object],
 ) -> Iterator[ImageFile]:
-    header = f"# Rendered by gnoppix-build: profile {resolved.name}, component {component.name}."
-    variables = {
-        **shared,
-        "options": {name.replace("-", "_"): value for name, value in component.options.items()},
-        "header": header,
-    }
-    yield from _render_declarations(component, header)
     for source in sorted(reader.files_below(component.folder / _FILES_FOLDER)):
         content = source.content
         if source.path.endswith(TEMPLATE_SUFFIX):
@@ -114,6 +129,16 @@ def _render_declarations(component: ResolvedComponent, header: str) -> Iterator[
     for path, text in lines.items():
         if text:
             content = "\n".join((header, *text, "")).encode()
+            yield ImageFile(path, content, _PLAIN_MODE, "root", "root", component.name)
+
+
+def _render_sandboxes(
+    component: ResolvedComponent, policy: Policy, header: str
+) -> Iterator[ImageFile]:
+    for service in policy.services:
+        if service.component == component.name:
+            path = f"/etc/systemd/system/{service.unit}.d/{DROP_IN}"
+            content = f"{header}\n{format_drop_in(policy, service)}".encode()
             yield ImageFile(path, content, _PLAIN_MODE, "root", "root", component.name)
 
 

@@ -67,7 +67,7 @@ def _tasks_of(resolved: Resolved, reader: ComponentReader) -> Iterator[tuple[str
 
 
 def _sysusers_of_layer(resolved: Resolved, layer: str) -> str:
-    """Write sysusers.d(5) lines that give every declared user, and its group, its number."""
+    """Write sysusers.d(5) lines that give every declared user and group its number."""
     lines = [
         line
         for component in resolved.components
@@ -78,12 +78,16 @@ def _sysusers_of_layer(resolved: Resolved, layer: str) -> str:
 
 
 def _sysusers_of(component: ResolvedComponent) -> Iterator[str]:
+    for group in component.manifest.groups:
+        if component.holds(group.when):
+            yield f"g {group.name} {group.gid} -"
     for user in component.manifest.users:
         if component.holds(user.when):
             assert '"' not in user.gecos, "a sysusers.d field in quotes"
             yield f"g {user.name} {user.uid} -"
             number = f"{user.uid}:{user.uid}"
             yield f'u {user.name} {number} "{user.gecos or "-"}" {user.home} {user.shell}'
+            yield from (f"m {user.name} {group}" for group in user.groups)
 
 
 def _lines(names: tuple[str, ...]) -> bytes:

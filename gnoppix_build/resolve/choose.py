@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gnoppix_build.catalog.load import Catalog, Component
 from gnoppix_build.catalog.options import entry_of, read_option
@@ -53,7 +54,7 @@ class _Choosing:
         wanted = self._wanted(name, claims)
         if not wanted:
             return
-        options: dict[str, OptionValue] = dict(component.defaults)
+        options: dict[str, OptionValue] = {}
         definitions: dict[str, tuple[Definition, ...]] = {}
         self._report_unknown_options(component, wanted)
         for key in component.manifest.options:
@@ -62,7 +63,13 @@ class _Choosing:
                 for claim in wanted
                 if (entry := _option_entry(claim.member, name, key))
             ]
-            options[key], definitions[key] = self._option(component, key, written)
+            decided, definitions[key] = self._option(component, key, written)
+            if decided is None:
+                if not written:
+                    self._report_missing_option(component, key, wanted[0].span)
+                # Good only to look for further mistakes.
+                decided = component.examples[key]
+            options[key] = decided
         self.places[name] = wanted[0].span
         self.components[name] = ResolvedComponent(
             name=name,
@@ -94,9 +101,12 @@ class _Choosing:
 
     def _option(
         self, component: Component, key: str, written: Sequence[Claim[Entry]]
-    ) -> tuple[OptionValue, tuple[Definition, ...]]:
-        default = component.defaults[key]
-        definitions = [Definition(spell(default), span_of(component.root, _default_path(key)))]
+    ) -> tuple[OptionValue | None, tuple[Definition, ...]]:
+        default = component.defaults.get(key)
+        definitions: list[Definition] = []
+        if default is not None:
+            place = span_of(component.root, _default_path(key))
+            definitions.append(Definition(spell(default), place))
         claims: list[Claim[OptionValue]] = []
         for each in written:
             value, mistakes = read_option(component.manifest.options[key], each.value)
@@ -106,9 +116,8 @@ class _Choosing:
                 definitions.append(Definition(spell(value), each.span))
         if not claims:
             return default, tuple(definitions)
-        if component.manifest.options[key].type == "names":
-            names = [name for claim in claims for name in _names(claim.value)]
-            return tuple(dict.fromkeys(names)), tuple(definitions)
+        if any(isinstance(claim.value, tuple) for claim in claims):
+            return _joined(claims), tuple(definitions)
         decided, conflicts = decide(f"components.{component.name}.{key}", claims)
         self.diagnostics += conflicts
         return decided, tuple(definitions)
@@ -122,6 +131,18 @@ class _Choosing:
                 first.span,
                 tuple(Note("it is named here too", claim.span) for claim in others),
                 did_you_mean(name, self.catalog.components),
+            )
+        )
+
+    def _report_missing_option(self, component: Component, key: str, place: Span) -> None:
+        option = component.manifest.options[key]
+        self.diagnostics.append(
+            Diagnostic(
+                "missing-option",
+                f"`{component.name}` has to be told its `{key}`: {option.doc}",
+                place,
+                (),
+                f"add `{key}: {_as_yaml(option.example)}`",
             )
         )
 
@@ -159,5 +180,11 @@ def _default_path(key: str) -> tuple[str, ...]:
     return ("options", key, "default")
 
 
-def _names(value: OptionValue) -> tuple[str, ...]:
-    return value if isinstance(value, tuple) else ()
+def _joined(claims: Sequence[Claim[OptionValue]]) -> tuple[Any, ...]:
+    """Join lists, parents' items first, each item once."""
+    items = [item for claim in claims if isinstance(claim.value, tuple) for item in claim.value]
+    return tuple(dict.fromkeys(items))
+
+
+def _as_yaml(example: str | tuple[str, ...]) -> str:
+    return example if isinstance(example, str) else f"[{', '.join(example)}]"

@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from gnoppix_build.catalog.declaration import FromOption
 from gnoppix_build.catalog.load import Catalog
-from gnoppix_build.catalog.manifest import FromOption, Listener
+from gnoppix_build.catalog.network import Listener
 from gnoppix_build.diagnostics import Diagnostic, Note, Span
 from gnoppix_build.language.node import span_of
 from gnoppix_build.resolve.model import ResolvedComponent
@@ -62,6 +63,7 @@ def _hold_port(
     component: ResolvedComponent, index: int, listener: Listener, catalog: Catalog
 ) -> tuple[int, _Holder]:
     name = component.name
+    (address,) = component.addresses_of((listener.address,))
     if isinstance(listener.port, FromOption):
         option = listener.port.option
         value = component.options[option]
@@ -69,11 +71,11 @@ def _hold_port(
         definitions = component.definitions[option]
         default = " (its default)" if len(definitions) == 1 else ""
         how = f"`{name}` takes it here{default}"
-        return value, _Holder(name, definitions[-1].span, how, option, listener.address)
+        return value, _Holder(name, definitions[-1].span, how, option, address)
     root = catalog.components[name].root
     span = span_of(root, ("listens", index, "port"))
     how = f"`{name}` always takes it"
-    return listener.port, _Holder(name, span, how, None, listener.address)
+    return listener.port, _Holder(name, span, how, None, address)
 
 
 def _meet(one: _Holder, other: _Holder) -> bool:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What resolving yields: every component with every option decided, in build order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gnoppix_build.catalog.declaration import FromOption
 from gnoppix_build.catalog.manifest import Contribution, Manifest
 from gnoppix_build.catalog.options import OptionValue
 from gnoppix_build.diagnostics import Span
@@ -45,6 +46,19 @@ class ResolvedComponent:
         """Tell whether every option in the condition has one of the values it lists."""
         return all(spell(self.options[option]) in values for option, values in condition.items())
 
+    def ports_of(self, sources: Sequence[int | FromOption]) -> tuple[int, ...]:
+        """Give the ports that are written or that options decide."""
+        return tuple(each for each in self._decided(sources) if isinstance(each, int))
+
+    def addresses_of(self, sources: Sequence[str | FromOption]) -> tuple[str, ...]:
+        """Give the IP addresses that are written or that options decide."""
+        return tuple(each for each in self._decided(sources) if isinstance(each, str))
+
+    def _decided(self, sources: Sequence[int | str | FromOption]) -> Iterator[int | str]:
+        for source in sources:
+            value = self.options[source.option] if isinstance(source, FromOption) else source
+            yield from value if isinstance(value, tuple) else (value,)
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
@@ -71,6 +85,6 @@ def spell(value: OptionValue) -> str:
         case bool():
             return "on" if value else "off"
         case tuple():
-            return " ".join(value)
+            return " ".join(str(item) for item in value)
         case _:
             return str(value)

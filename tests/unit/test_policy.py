@@ -13,7 +13,7 @@ import pytest
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
 from gnoppix_build.effects.sources import SourceFolders
 from gnoppix_build.policy.compile import compile_policy
-from gnoppix_build.policy.model import Admission, PolicyEgress, PolicyListener
+from gnoppix_build.policy.model import Admission, DirectFlow, LinkFlow, PolicyListener
 from gnoppix_build.policy.ruleset import format_closed_ruleset, format_ruleset
 from gnoppix_build.resolve.model import Resolved
 from gnoppix_build.resolve.resolve import resolve
@@ -40,9 +40,10 @@ def minimal() -> Resolved:
 
 def test_policy_holds_what_the_components_declare(minimal: Resolved) -> None:
     policy = compile_policy(minimal)
-    assert policy.egress == (
-        PolicyEgress("network", "systemd-network", "udp", (67,), 68),
-        PolicyEgress("tor", "debian-tor", "tcp", (), None),
+    assert policy.direct == (DirectFlow("tor", "debian-tor", "tcp"),)
+    assert policy.links == (
+        LinkFlow("network", "arp", "kernel"),
+        LinkFlow("network", "dhcp4", "systemd-network"),
     )
     assert policy.listeners == (
         PolicyListener("tor", "debian-tor", "tcp", "127.0.0.1", 9040, ()),

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all parts of a manifest have in common: closed types, conditions, values from options."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Tag
+
+from gnoppix_build.language.leaves import IpAddress, Port
+
+
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class Declaration(BaseModel):
+    """A part of a manifest: closed, frozen, kebab-case keys."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=_kebab,
+        populate_by_name=True,
+    )
+
+
+class FromOption(Declaration):
+    """A value that one of the component's own options decides."""
+
+    option: str
+
+
+Condition = dict[str, tuple[str, ...]]
+"""Option name -> the values (as written) with which the declaration holds; empty: always."""
+
+
+def _source(value: object) -> str:
+    return "option" if isinstance(value, dict | FromOption) else "literal"
+
+
+def _or_option(literal: Any) -> Any:  # noqa: ANN401 - an annotation
+    return Annotated[
+        Annotated[literal, Tag("literal")] | Annotated[FromOption, Tag("option")],
+        Discriminator(_source),
+    ]
+
+
+PortSource = _or_option(Port)
+AddressSource = _or_option(IpAddress)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a component declares of the network: who listens where, and who may send what to where."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from gnoppix_build.catalog.declaration import (
+    AddressSource,
+    Condition,
+    Declaration,
+    PortSource,
+)
+from gnoppix_build.language.leaves import KebabName, SystemPath, UserName
+
+EVERYONE: Final = "everyone"
+KERNEL: Final = "kernel"
+"""Stands for the kernel's own sockets, which belong to no user."""
+
+Namespace = Literal["system", "carrier"]
+"""The network namespace of all programs, or the one that has the cards beneath a tunnel."""
+
+Protocol = Literal["tcp", "udp"]
+LinkProtocol = Literal["arp", "dhcp4", "nd"]
+
+
+class Listener(Declaration):
+    """A socket that a user of the component listens on; `open_to` lists who may connect.
+
+    `open_to` holds user names, or `everyone` for every local user.
+    """
+
+    protocol: Protocol
+    address: AddressSource
+    port: PortSource
+    user: UserName
+    open_to: tuple[UserName, ...] = (EVERYONE,)
+    namespace: Namespace = "system"
+    when: Condition = Field(default_factory=dict)
+
+
+class UnixSocket(Declaration):
+    """A socket in the file system; `open_to` lists users and groups, or `everyone`."""
+
+    path: SystemPath
+    user: UserName
+    open_to: tuple[UserName, ...] = (EVERYONE,)
+    when: Condition = Field(default_factory=dict)
+
+
+class ConfinedEgress(Declaration):
+    """A user that sends nothing beyond this machine, or not even over the loopback interface."""
+
+    user: UserName
+    reach: Literal["none", "loopback"]
+    when: Condition = Field(default_factory=dict)
+
+
+class CarriedEgress(Declaration):
+    """A user that reaches the network only through the listeners of another component.
+
+    `through` is that component's name, or something that it provides.
+    """
+
+    user: UserName
+    through: KebabName
+    namespace: Namespace = "system"
+    when: Condition = Field(default_factory=dict)
+
+
+class DirectEgress(Declaration):
+    """What a user sends to the network itself; no ports or addresses: any."""
+
+    user: UserName
+    protocol: Protocol
+    ports: tuple[PortSource, ...] = ()
+    addresses: tuple[AddressSource, ...] = ()
+    namespace: Namespace = "system"
+    when: Condition = Field(default_factory=dict)
+
+
+class LinkEgress(Declaration):
+    """What a link needs to carry anything: address resolution and configuration.
+
+    `dhcp4`: RFC 2131, sent by `user`; `arp` (RFC 826) and `nd` (RFC 4861: solicitations and
+    advertisements) are sent by the kernel.
+    """
+
+    link: LinkProtocol
+    user: UserName = KERNEL
+    when: Condition = Field(default_factory=dict)
+
+
+def _form(value: object) -> str:
+    """Tell the forms of egress apart by the key that only one of them has."""
+    if isinstance(value, dict):
+        return next((key for key in ("reach", "through", "link") if key in value), "protocol")
+    forms: dict[type, str] = {
+        ConfinedEgress: "reach",
+        CarriedEgress: "through",
+        LinkEgress: "link",
+    }
+    return forms.get(type(value), "protocol")
+
+
+Egress = Annotated[
+    Annotated[ConfinedEgress, Tag("reach")]
+    | Annotated[CarriedEgress, Tag("through")]
+    | Annotated[LinkEgress, Tag("link")]
+    | Annotated[DirectEgress, Tag("protocol")],
+    Discriminator(_form),
+]
+
+
+class Redirect(Declaration):
+    """Traffic that is led to a listener of this component.
+
+    Users with an egress of their own, whatever its form, are not led anywhere.
+    """
+
+    traffic: Literal["tcp", "dns"]
+    port: PortSource
+    when: Condition = Field(default_factory=dict)

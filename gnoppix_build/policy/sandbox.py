@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sandbox of each service, compiled from a baseline and from what its user may reach.
+
+Source: systemd.exec(5), "SANDBOXING"; systemd.resource-control(5), `IPAddressAllow=`.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+from gnoppix_build.policy.model import EVERYONE, Policy, PolicyService
+
+DROP_IN: Final = "60-gnoppix-sandbox.conf"
+CARRIER_NAMESPACE: Final = "/run/netns/carrier"
+
+_BASELINE: Final[Mapping[str, str]] = {
+    "DevicePolicy": "closed",
+    "KeyringMode": "private",
+    "LockPersonality": "yes",
+    "MemoryDenyWriteExecute": "yes",
+    "NoNewPrivileges": "yes",
+    "PrivateDevices": "yes",
+    "PrivateTmp": "yes",
+    "ProcSubset": "pid",
+    "ProtectClock": "yes",
+    "ProtectControlGroups": "yes",
+    "ProtectHome": "yes",
+    "ProtectHostname": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectProc": "invisible",
+    "ProtectSystem": "strict",
+    "RemoveIPC": "yes",
+    "RestrictNamespaces": "yes",
+    "RestrictRealtime": "yes",
+    "RestrictSUIDSGID": "yes",
+    "SystemCallArchitectures": "native",
+    "SystemCallErrorNumber": "EPERM",
+    "UMask": "0077",
+}
+_HIDDEN_ALWAYS: Final = (
+    "/run/dbus",
+    "/run/docker.sock",
+    "/run/podman",
+    "/run/systemd/resolve",
+    "/run/user",
+)
+
+
+def format_drop_in(policy: Policy, service: PolicyService) -> str:
+    """Write the drop-in of a service; each setting that is relaxed tells why."""
+    settings = _settings(policy, service)
+    lines = ["[Service]"]
+    for setting in sorted({*settings, *service.relaxes}):
+        relaxation = service.relaxes.get(setting)
+        if relaxation is None:
+            lines += [f"{setting}={value}" for value in settings[setting]]
+        else:
+            lines += [f"# {relaxation.because}", f"{setting}={relaxation.to}"]
+    return "\n".join((*lines, ""))
+
+
+def _settings(policy: Policy, service: PolicyService) -> Mapping[str, tuple[str, ...]]:
+    """Give setting -> values, each a line of its own."""
+    settings: dict[str, tuple[str, ...]] = {
+        setting: (value,) for setting, value in _BASELINE.items()
+    }
+    settings |= _privileges(service)
+    settings |= _network(policy, service)
+    settings["InaccessiblePaths"] = tuple(f"-{path}" for path in hidden_paths(policy, service))
+    if service.writes:
+        settings["ReadWritePaths"] = (" ".join(service.writes),)
+    return {setting: values for setting, values in settings.items() if values}
+
+
+def _privileges(service: PolicyService) -> Mapping[str, tuple[str, ...]]:
+    calls = ("@system-service", "~@privileged @resources")
+    settings: dict[str, tuple[str, ...]] = {
+        "AmbientCapabilities": (" ".join(service.ambient),),
+        "CapabilityBoundingSet": (" ".join(sorted({*service.capabilities, *service.ambient})),),
+        "SystemCallFilter": (*calls, "@chown @setuid") if service.drops_privileges else calls,
+    }
+    if not service.drops_privileges:
+        settings |= {"User": (service.user,), "Group": (service.user,)}
+        if not service.ambient and not service.capabilities:
+            settings["PrivateUsers"] = ("yes",)
+    return settings
+
+
+def _network(policy: Policy, service: PolicyService) -> Mapping[str, tuple[str, ...]]:
+    reaches = {each.reach for each in policy.confined if each.user == service.user}
+    listens = [each for each in policy.listeners if each.user == service.user]
+    links = [each for each in policy.links if each.user == service.user]
+    flows = [each for each in policy.direct if each.user in (service.user, EVERYONE)]
+    if "none" in reaches and not listens:
+        return {
+            "IPAddressDeny": ("any",),
+            "PrivateNetwork": ("yes",),
+            "RestrictAddressFamilies": ("AF_UNIX",),
+        }
+    families = {"AF_INET", "AF_UNIX"}
+    if (policy.has_ipv6 and flows) or any(":" in each.address for each in listens):
+        families.add("AF_INET6")
+    if links:
+        families |= {"AF_NETLINK", "AF_PACKET"}
+    settings: dict[str, tuple[str, ...]] = {
+        "RestrictAddressFamilies": (" ".join(sorted(families)),)
+    }
+    is_open = any(not each.is_loopback for each in listens) or bool(links)
+    if not is_open and all(flow.addresses for flow in flows):
+        far = sorted({address for flow in flows for address in flow.addresses})
+        settings |= {"IPAddressAllow": (" ".join(("localhost", *far)),), "IPAddressDeny": ("any",)}
+    if service.namespace == "carrier":
+        settings["NetworkNamespacePath"] = (CARRIER_NAMESPACE,)
+    return settings
+
+
+def hidden_paths(policy: Policy, service: PolicyService) -> Iterator[str]:
+    """Give the folders of Unix sockets that a service must not reach, sorted.
+
+    A folder is hidden rather than a socket, which may be made after the service has started.
+    """
+    own = {each.path for each in policy.sockets if each.user == service.user}
+    seen = [PurePosixPath(path) for path in (*own, *service.sees_sockets, *service.writes)]
+    folders = {str(PurePosixPath(each.path).parent) for each in policy.sockets}
+    for folder in sorted({*_HIDDEN_ALWAYS, *folders}):
+        place = PurePosixPath(folder)
+        if not any(path == place or place in path.parents for path in seen):
+            yield folder
