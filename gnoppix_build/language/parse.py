@@ -19,6 +19,7 @@ BYTE_LIMIT: Final = 1024 * 1024
 DEPTH_LIMIT: Final = 32
 NODE_LIMIT: Final = 20_000
 _CHARACTERS_SHOWN: Final = 20
+_TOO_DEEP: Final = "too-deep"
 _TEMPLATE_MARKS: Final = ("{{", "{%", "{#")
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -108,7 +109,8 @@ class _Places:
 class _Composer:
     """Builds the tree from the stream of events, so that limits hold before memory is spent."""
 
-    def __init__(self, text: str, places: _Places) -> None:
+    def __init__(self, text: str, places: _Places, loader: type[yaml.SafeLoader] = _LOADER) -> None:
+        self._loader = loader
         self.diagnostics: list[Diagnostic] = []
         self._text = text
         self._places = places
@@ -121,6 +123,9 @@ class _Composer:
         except _Stop as stop:
             self.diagnostics.append(stop.diagnostic)
         except yaml.MarkedYAMLError as error:
+            if self._loader is not yaml.SafeLoader and (depth := self._find_depth()):
+                self.diagnostics.append(depth)
+                return None
             mark = error.problem_mark or error.context_mark
             place = self._places.between(mark, mark) if mark else self._places.end()
             problem = error.problem or error.context or "the text ends too early"
@@ -129,11 +134,22 @@ class _Composer:
             self._report("not-yaml", "this is not YAML", self._places.end())
         return None
 
+    def _find_depth(self) -> Diagnostic | None:
+        """Find nesting that libyaml gave up on before it gave an event to count by.
+
+        Newer versions of it have a limit of their own and look far ahead; the slow parser has none.
+        """
+        if self._text.count("[") + self._text.count("{") <= DEPTH_LIMIT:
+            return None
+        slow = _Composer(self._text, self._places, yaml.SafeLoader)
+        slow.compose()
+        return next((each for each in slow.diagnostics if each.code == _TOO_DEEP), None)
+
     def _events(self) -> Iterator[yaml.Event]:
-        loader = _LOADER(self._text)
+        loader = self._loader(self._text)
         try:
             while loader.check_event():
-                yield loader.get_event()
+                yield loader.get_event()  # type: ignore[no-untyped-call]
         finally:
             loader.dispose()
 
@@ -167,7 +183,7 @@ class _Composer:
             raise _Stop(Diagnostic("too-many-values", message, span))
         if depth > DEPTH_LIMIT:
             message = f"values are nested deeper than {DEPTH_LIMIT} levels"
-            raise _Stop(Diagnostic("too-deep", message, span))
+            raise _Stop(Diagnostic(_TOO_DEEP, message, span))
         if isinstance(event, yaml.AliasEvent):
             self._report(
                 "alias",
