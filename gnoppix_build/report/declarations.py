@@ -3,19 +3,27 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
+from gnoppix_build.catalog.declaration import Condition, FromOption
 from gnoppix_build.catalog.manifest import (
-    Condition,
     Contribution,
-    Egress,
-    FromOption,
-    Listener,
     Manifest,
     Option,
     OptionalContribution,
-    Redirect,
     WrittenValue,
 )
+from gnoppix_build.catalog.network import (
+    CarriedEgress,
+    ConfinedEgress,
+    DirectEgress,
+    Egress,
+    LinkEgress,
+    Listener,
+    Redirect,
+    UnixSocket,
+)
+from gnoppix_build.catalog.service import Service
 from gnoppix_build.report.check_file import CheckPromise
 from gnoppix_build.report.component import DescribedComponent
 
@@ -35,8 +43,13 @@ def sections_of(described: DescribedComponent) -> tuple[Section, ...]:
         "needs": _relations(manifest),
         "options": (_option(name, option) for name, option in manifest.options.items()),
         "listens": (_listener(each, manifest) for each in manifest.listens),
+        "sockets": map(_socket, manifest.sockets),
         "redirects": (_redirect(each, manifest) for each in manifest.redirects),
-        "egress": map(_egress, manifest.egress),
+        "egress": (_egress(each, manifest) for each in manifest.egress),
+        "services": map(_service, manifest.services),
+        "refuses": (
+            f"{_clauses(each.when)}: {each.because}; {each.hint}" for each in manifest.refuses
+        ),
         "system": _contributions(manifest),
         "checks": map(_check, described.checks),
     }
@@ -57,7 +70,8 @@ def _relations(manifest: Manifest) -> Iterator[str]:
 
 def _option(name: str, option: Option) -> str:
     kind = f"one of {_listing(map(_code, option.choices))}" if option.choices else option.type
-    return f"{_code(name)}: {kind}, default {_spell(option.default)}. {option.doc}"
+    default = "to be given" if option.default is None else f"default {_spell(option.default)}"
+    return f"{_code(name)}: {kind}, {default}. {option.doc}"
 
 
 def _spell(value: WrittenValue) -> str:
@@ -70,21 +84,53 @@ def _code(word: str) -> str:
 
 
 def _listener(listener: Listener, manifest: Manifest) -> str:
-    port = _port(listener.port, manifest)
+    port = _source(listener.port, manifest)
+    address = _source(listener.address, manifest)
     openness = f"open to {_listing(listener.open_to)}" if listener.open_to else "by redirect only"
-    place = f"{listener.protocol} {listener.address} port {port}"
+    place = f"{listener.protocol} {address} port {port}"
     return f"{place}, user {listener.user}, {openness}{_condition(listener.when)}"
 
 
+def _socket(socket: UnixSocket) -> str:
+    open_to = _listing(socket.open_to) or "nobody else"
+    return f"{socket.path}, user {socket.user}, open to {open_to}{_condition(socket.when)}"
+
+
 def _redirect(redirect: Redirect, manifest: Manifest) -> str:
-    port = _port(redirect.port, manifest)
-    exempt = f", but for {_listing(redirect.exempt)}" if redirect.exempt else ""
-    return f"{redirect.traffic} to port {port}{exempt}{_condition(redirect.when)}"
+    port = _source(redirect.port, manifest)
+    return f"{redirect.traffic} to port {port}{_condition(redirect.when)}"
 
 
-def _egress(egress: Egress) -> str:
-    ports = f" to ports {_listing(egress.ports)}" if egress.ports else " to any port"
-    return f"{egress.user} sends {egress.protocol}{ports}{_condition(egress.when)}"
+def _egress(egress: Egress, manifest: Manifest) -> str:
+    match egress:
+        case ConfinedEgress():
+            bound = "nothing at all" if egress.reach == "none" else "nothing beyond this machine"
+            what = f"{egress.user} reaches {bound}"
+        case CarriedEgress():
+            what = f"{egress.user} reaches the network only through {egress.through}"
+        case LinkEgress():
+            what = f"{egress.user} sends what {egress.link} needs on a link"
+        case DirectEgress():
+            ports = _listing(_source(each, manifest) for each in egress.ports)
+            addresses = _listing(_source(each, manifest) for each in egress.addresses)
+            places = (
+                f"{f'to ports {ports}' if ports else 'to any port'} of {addresses or 'any host'}"
+            )
+            what = f"{egress.user} sends {egress.protocol} {places}"
+        case _:
+            assert_never(egress)
+    return f"{what}{_condition(egress.when)}"
+
+
+def _service(service: Service) -> str:
+    exposure = f"exposure {service.exposure // 10}.{service.exposure % 10}"
+    reason = f" ({service.because})" if service.because else ""
+    relaxed = "".join(
+        f"; {setting} is {_code(each.to)}: {each.because}"
+        for setting, each in service.relaxes.items()
+    )
+    condition = _condition(service.when)
+    return f"{service.unit}, user {service.user}, {exposure}{reason}{relaxed}{condition}"
 
 
 def _contributions(manifest: Manifest) -> Iterator[str]:
@@ -117,17 +163,22 @@ def _check(check: CheckPromise) -> str:
     return f"{_code(check.name)} ({tiers}{spoiling}): {check.promise}"
 
 
-def _port(source: int | FromOption, manifest: Manifest) -> str:
+def _source(source: int | str | FromOption, manifest: Manifest) -> str:
     if not isinstance(source, FromOption):
         return str(source)
-    return f"{_spell(manifest.options[source.option].default)} ({_code(source.option)})"
+    default = manifest.options[source.option].default
+    named = _code(source.option)
+    return named if default is None else f"{_spell(default)} ({named})"
 
 
 def _condition(when: Condition) -> str:
-    clauses = [
+    return f", when {_clauses(when)}" if when else ""
+
+
+def _clauses(when: Condition) -> str:
+    return " and ".join(
         f"{_code(option)} is {' or '.join(map(_code, values))}" for option, values in when.items()
-    ]
-    return f", when {' and '.join(clauses)}" if clauses else ""
+    )
 
 
 def _listing(elements: Iterable[object]) -> str:

@@ -71,7 +71,7 @@ relay (network): A relay with <marks> and *stars*
     listens
         tcp 127.0.0.1 port `8080` (`port`), user relay_d, open to _reader
     egress
-        relay_d sends tcp to ports 443, when `cover` is `on`
+        relay_d sends tcp to ports 443 of any host, when `cover` is `on`
     system
         packages: relay
         packages: relay-obfuscation, when `cover` is `on`
@@ -123,7 +123,7 @@ def test_page_begins_with_the_readme_and_marks_nothing_up_by_chance() -> None:
         "",
     ]
     assert lines[6] == "Answers a `threat`."
-    assert r"- relay\_d sends tcp to ports 443, when `cover` is `on`" in lines
+    assert r"- relay\_d sends tcp to ports 443 of any host, when `cover` is `on`" in lines
     assert "- `test_relay_ends` (running, on a snapshot): It ends." in lines
     assert pages[INDEX_FILE].splitlines()[-1] == (
         r"- [relay](relay.md): A relay with \<marks\> and \*stars\*"
