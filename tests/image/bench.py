@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A place for real builds, and what is known of a finished one."""
+"""A place for real builds, and what is known of finished ones."""
 
+import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gnoppix_build.effects.results import sha256_of
 
 PROJECT = Path(__file__).parents[2]
-BUDGETS_S = {"cold build": 300, "verification": 600}
+EVERYTHING = PROJECT / "tests" / "profiles" / "everything.yaml"
+BUDGETS_S = {"cold build": 480, "build": 420, "verification": 900}
 
 
 @dataclass(frozen=True)
@@ -48,29 +53,80 @@ class Bench:
         )
         return Command(done.returncode, done.stdout, done.stderr)
 
+    def build(self, profile: str | Path, result: Path, *, cold: bool = False) -> "Built":
+        """Build a profile, given by its name or path; what it took is told."""
+        name = Path(profile).stem
+        with told("cold build" if cold else "build", name):
+            done = self.run("build", profile, "-o", result)
+        assert done.status == 0, done.talk
+        return Built(self, profile, result, done.talk)
+
 
 @dataclass(frozen=True)
 class Built:
     """A finished build."""
 
     bench: Bench
+    profile: str | Path
     result: Path
     talk: str
 
     @property
+    def name(self) -> str:
+        return Path(self.profile).stem
+
+    @property
     def iso(self) -> Path:
-        return self.result / "minimal.iso"
+        return self.result / f"{self.name}.iso"
 
     @property
     def digest(self) -> str:
         return sha256_of(self.iso)
+
+    def steps(self, state: str) -> list[str]:
+        """Name the steps that the last build made, or kept."""
+        report = json.loads((self.result / f"{self.name}.build.json").read_text())
+        return [step["step"] for step in report["steps"] if step["state"] == state]
+
+    def verify(self) -> "Verified":
+        """Run every tier on the image; what it took is told."""
+        with told("verification", self.name):
+            done = self.bench.run("verify", self.profile, "-o", self.result, "--format", "json")
+        assert done.output, done.talk
+        return Verified(self, done, tuple(json.loads(done.output)["findings"]))
+
+
+@dataclass(frozen=True)
+class Verified:
+    """An image after all its checks."""
+
+    built: Built
+    command: Command
+    findings: tuple[dict[str, Any], ...]
+
+    @property
+    def faults(self) -> list[str]:
+        """Tell every check that did not pass; a skipped one has proved nothing."""
+        return [
+            "{outcome}: {component} {tier} {check}: {evidence}".format_map(finding)
+            for finding in self.findings
+            if finding["outcome"] != "pass"
+        ]
+
+    @property
+    def checked(self) -> set[tuple[str, str]]:
+        """Give the components that were checked, by tier."""
+        return {(finding["component"], finding["tier"]) for finding in self.findings}
 
 
 TIMES: list[str] = []
 """What the slow parts took, for the summary of the run."""
 
 
-def tell_time(what: str, start: float) -> None:
+@contextmanager
+def told(what: str, name: str) -> Iterator[None]:
     """Note what a slow part took, and what it may take."""
+    start = time.monotonic()
+    yield
     seconds = time.monotonic() - start
-    TIMES.append(f"{what}: {seconds:.0f} s of a budget of {BUDGETS_S[what]} s")
+    TIMES.append(f"{what} of {name}: {seconds:.0f} s of a budget of {BUDGETS_S[what]} s")

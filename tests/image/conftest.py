@@ -1,26 +1,81 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real builds, shared by the tests that look at them."""
+"""Real builds and boots, shared by the tests that look at them."""
 
-import time
+import os
+import shutil
+import subprocess
 
 import pytest
-from bench import TIMES, Bench, Built, tell_time
+from bench import EVERYTHING, PROJECT, TIMES, Bench, Built, Verified
+
+SHIPPED = tuple(sorted(path.stem for path in (PROJECT / "profiles").glob("*.yaml")))
+WANTED_PROFILES = "GNOPPIX_BUILD_TEST_PROFILES"
+CHANGE = ("tor: {mode: transparent", "tor: {socks-port: 9150, mode: transparent")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "shipped_profile" in metafunc.fixturenames:
+        metafunc.parametrize("shipped_profile", choose_profiles())
+
+
+def choose_profiles() -> tuple[str, ...]:
+    """Give the profiles named in the environment (`all` for each), or the one whose turn it is."""
+    wanted = os.environ.get(WANTED_PROFILES, "").split()
+    if wanted == ["all"]:
+        return SHIPPED
+    return tuple(wanted) or (SHIPPED[count_commits() % len(SHIPPED)],)
+
+
+def count_commits() -> int:
+    """Count the commits, so that each takes the next profile in turn."""
+    done = subprocess.run(
+        ("git", "rev-list", "--count", "HEAD"),
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return int(done.stdout)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if TIMES:
-        terminalreporter.section("budgets of slow fixtures")
+        built = f"everything, {', '.join(choose_profiles())} (of {', '.join(SHIPPED)})"
+        terminalreporter.section("images")
+        terminalreporter.write_line(f"profiles built and booted: {built}")
+        terminalreporter.section("budgets of slow parts")
         for line in TIMES:
             terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
-def cold_build(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Build `minimal` from an empty cache."""
-    bench = Bench(tmp_path_factory.mktemp("bench"))
-    result = bench.folder / "out"
-    start = time.monotonic()
-    done = bench.run("build", "minimal", "-o", result)
-    tell_time("cold build", start)
-    assert done.status == 0, done.talk
-    return Built(bench, result, done.talk)
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Give the place whose store all builds share but the one that is to be compared."""
+    return Bench(tmp_path_factory.mktemp("bench"))
+
+
+@pytest.fixture(scope="session")
+def cold_build(bench: Bench) -> Built:
+    """Build the image of all services from an empty cache."""
+    return bench.build(EVERYTHING, bench.folder / "out", cold=True)
+
+
+@pytest.fixture(scope="session")
+def changed_build(cold_build: Built) -> Built:
+    """Build it again with one option changed and the packages of before."""
+    folder = cold_build.bench.folder / "changed"
+    folder.mkdir()
+    profile = folder / EVERYTHING.name
+    text = EVERYTHING.read_text()
+    changed = text.replace(*CHANGE)
+    assert changed != text
+    profile.write_text(changed)
+    lock = f"{cold_build.name}.lock"
+    shutil.copyfile(cold_build.result / lock, folder / lock)
+    return cold_build.bench.build(profile, folder / "out")
+
+
+@pytest.fixture(scope="session")
+def verified(changed_build: Built) -> Verified:
+    """Check and boot the changed image: one boot shows both the services and the change."""
+    return changed_build.verify()

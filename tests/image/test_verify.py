@@ -1,40 +1,53 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verifying a real image, and not verifying one that was changed."""
+"""Verifying real images, and not verifying one that was changed."""
 
-import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
-from bench import Built, tell_time
+from bench import Bench, Built, Verified
+
+from gnoppix_build.cli import session
 
 pytestmark = pytest.mark.root
 
+PARTS_WITHOUT_FOLDER = {"image"}
 
-def test_image_passes_every_check(cold_build: Built) -> None:
-    start = time.monotonic()
-    done = cold_build.bench.run("verify", "minimal", "-o", cold_build.result, "--format", "json")
-    tell_time("verification", start)
-    report = json.loads(done.output)
-    bad = [each for each in report["findings"] if each["outcome"] != "pass"]
-    assert (done.status, report["verdict"], bad) == (0, "pass", []), done.talk
-    checked = {(each["component"], each["tier"]) for each in report["findings"]}
-    components = {"debian-base", "firewall", "identity", "live-system", "network", "tor", "image"}
-    assert checked == {(each, tier) for each in components for tier in ("static", "running")}
+
+def expected_parts(profile: str | Path) -> set[str]:
+    """Name what a verification looks at: the components with checks, and the image itself."""
+    resolved = session.require_profile(str(profile), ())
+    return PARTS_WITHOUT_FOLDER | {each.name for each in resolved.components}
+
+
+def test_image_of_all_services_passes_every_check(verified: Verified) -> None:
+    assert verified.faults == []
+    assert verified.command.status == 0, verified.command.talk
+    assert {name for name, _ in verified.checked} == expected_parts(verified.built.profile)
+
+
+def test_shipped_profile_passes_every_check(
+    bench: Bench, cold_build: Built, shipped_profile: str
+) -> None:
+    """The tools of the first build are in the store by now."""
+    assert cold_build.bench == bench
+    verified = bench.build(shipped_profile, bench.folder / shipped_profile).verify()
+    assert verified.faults == []
+    assert verified.command.status == 0, verified.command.talk
+    assert {name for name, _ in verified.checked} == expected_parts(shipped_profile)
 
 
 def test_changed_image_is_refused(cold_build: Built, tmp_path: Path) -> None:
     result = tmp_path / "out"
     shutil.copytree(cold_build.result, result)
-    with (result / "minimal.iso").open("r+b") as iso:
+    with (result / cold_build.iso.name).open("r+b") as iso:
         iso.seek(100_000_000)
         byte = iso.read(1)
         iso.seek(100_000_000)
         iso.write(bytes((byte[0] ^ 1,)))
-    done = cold_build.bench.run("verify", "minimal", "-o", result, "--tier", "static")
+    done = cold_build.bench.run("verify", cold_build.profile, "-o", result, "--tier", "static")
     assert done.status == 7
     assert done.talk == (
-        f"error[digest]: `{result}/minimal.iso` is not what was built: its hash is not the one in "
-        "`SHA256SUMS`\n  = hint: build it again: build-image build PROFILE\n"
+        f"error[digest]: `{result}/{cold_build.iso.name}` is not what was built: its hash is not "
+        "the one in `SHA256SUMS`\n  = hint: build it again: build-image build PROFILE\n"
     )
