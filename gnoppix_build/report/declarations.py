@@ -3,29 +3,17 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import assert_never
 
-from gnoppix_build.catalog.declaration import Condition, FromOption
 from gnoppix_build.catalog.manifest import (
     Contribution,
     Manifest,
     Option,
-    OptionalContribution,
-    WrittenValue,
-)
-from gnoppix_build.catalog.network import (
-    CarriedEgress,
-    ConfinedEgress,
-    DirectEgress,
-    Egress,
-    LinkEgress,
-    Listener,
-    Redirect,
-    UnixSocket,
 )
 from gnoppix_build.catalog.service import Service
 from gnoppix_build.report.check_file import CheckPromise
 from gnoppix_build.report.component import DescribedComponent
+from gnoppix_build.report.network import egress_line, listener_line, redirect_line, socket_line
+from gnoppix_build.report.words import code, condition, listing, score, spell
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +27,16 @@ class Section:
 def sections_of(described: DescribedComponent) -> tuple[Section, ...]:
     """Give everything that a component declares and that its checks promise."""
     manifest = described.component.manifest
-    written = {
-        "needs": _relations(manifest),
+    written: dict[str, Iterable[str]] = {
+        "relations": _relations(manifest),
         "options": (_option(name, option) for name, option in manifest.options.items()),
-        "listens": (_listener(each, manifest) for each in manifest.listens),
-        "sockets": map(_socket, manifest.sockets),
-        "redirects": (_redirect(each, manifest) for each in manifest.redirects),
-        "egress": (_egress(each, manifest) for each in manifest.egress),
-        "services": map(_service, manifest.services),
-        "refuses": (
-            f"{_clauses(each.when)}: {each.because}; {each.hint}" for each in manifest.refuses
-        ),
-        "system": _contributions(manifest),
+        "listens": (listener_line(each, manifest) for each in manifest.listens),
+        "sockets": map(socket_line, manifest.sockets),
+        "redirects": (redirect_line(each, manifest) for each in manifest.redirects),
+        "egress": (egress_line(each, manifest) for each in manifest.egress),
+        "exposure": map(_exposure, manifest.services),
+        "sandbox": (line for each in manifest.services for line in _sandbox(each)),
+        "system": (*_accounts(manifest), *_contributions(manifest)),
         "checks": map(_check, described.checks),
     }
     sections = (Section(heading, tuple(lines)) for heading, lines in written.items())
@@ -59,87 +45,61 @@ def sections_of(described: DescribedComponent) -> tuple[Section, ...]:
 
 def _relations(manifest: Manifest) -> Iterator[str]:
     if manifest.requires:
-        yield f"requires {_listing(manifest.requires)}"
+        yield f"requires {listing(manifest.requires)}"
     if manifest.provides:
-        yield f"provides {_listing(manifest.provides)}"
+        yield f"provides {listing(manifest.provides)}"
     if manifest.conflicts:
-        yield f"excludes {_listing(manifest.conflicts)}"
+        yield f"excludes {listing(manifest.conflicts)}"
     if len(manifest.targets) == 1:
         yield f"only for a target of type {manifest.targets[0]}"
+    for refusal in manifest.refuses:
+        yield f"refused{condition(refusal.when)}: {refusal.because}; {refusal.hint}"
 
 
 def _option(name: str, option: Option) -> str:
-    kind = f"one of {_listing(map(_code, option.choices))}" if option.choices else option.type
-    default = "to be given" if option.default is None else f"default {_spell(option.default)}"
-    return f"{_code(name)}: {kind}, {default}. {option.doc}"
+    kind = f"one of {listing(map(code, option.choices))}" if option.choices else option.type
+    default = "to be given" if option.default is None else f"default {spell(option.default)}"
+    return f"{code(name)}: {kind}, {default}. {option.doc}"
 
 
-def _spell(value: WrittenValue) -> str:
-    written = value if isinstance(value, str) else " ".join(value)
-    return _code(written) if written else "empty"
+def _exposure(service: Service) -> str:
+    because = f": {service.because}" if service.because else ""
+    return f"{service.unit}: at most {score(service.exposure)}{because}{condition(service.when)}"
 
 
-def _code(word: str) -> str:
-    return f"`{word}`"
-
-
-def _listener(listener: Listener, manifest: Manifest) -> str:
-    port = _source(listener.port, manifest)
-    address = _source(listener.address, manifest)
-    openness = f"open to {_listing(listener.open_to)}" if listener.open_to else "by redirect only"
-    place = f"{listener.protocol} {address} port {port}"
-    return f"{place}, user {listener.user}, {openness}{_condition(listener.when)}"
-
-
-def _socket(socket: UnixSocket) -> str:
-    open_to = _listing(socket.open_to) or "nobody else"
-    return f"{socket.path}, user {socket.user}, open to {open_to}{_condition(socket.when)}"
-
-
-def _redirect(redirect: Redirect, manifest: Manifest) -> str:
-    port = _source(redirect.port, manifest)
-    return f"{redirect.traffic} to port {port}{_condition(redirect.when)}"
-
-
-def _egress(egress: Egress, manifest: Manifest) -> str:
-    match egress:
-        case ConfinedEgress():
-            bound = "nothing at all" if egress.reach == "none" else "nothing beyond this machine"
-            what = f"{egress.user} reaches {bound}"
-        case CarriedEgress():
-            what = f"{egress.user} reaches the network only through {egress.through}"
-        case LinkEgress():
-            what = f"{egress.user} sends what {egress.link} needs on a link"
-        case DirectEgress():
-            ports = _listing(_source(each, manifest) for each in egress.ports)
-            addresses = _listing(_source(each, manifest) for each in egress.addresses)
-            places = (
-                f"{f'to ports {ports}' if ports else 'to any port'} of {addresses or 'any host'}"
-            )
-            what = f"{egress.user} sends {egress.protocol} {places}"
-        case _:
-            assert_never(egress)
-    return f"{what}{_condition(egress.when)}"
-
-
-def _service(service: Service) -> str:
-    exposure = f"exposure {service.exposure // 10}.{service.exposure % 10}"
-    reason = f" ({service.because})" if service.because else ""
-    relaxed = "".join(
-        f"; {setting} is {_code(each.to)}: {each.because}"
-        for setting, each in service.relaxes.items()
+def _sandbox(service: Service) -> Iterator[str]:
+    account = f"user {service.user}" + (
+        ", which it becomes by itself" if service.drops_privileges else ""
     )
-    condition = _condition(service.when)
-    return f"{service.unit}, user {service.user}, {exposure}{reason}{relaxed}{condition}"
+    yield f"{service.unit}: {account}{condition(service.when)}"
+    lists: dict[str, Iterable[str]] = {
+        "may keep": service.capabilities,
+        "starts with": service.ambient,
+        "writes": service.writes,
+        "reaches the sockets": service.sees_sockets,
+    }
+    for what, elements in lists.items():
+        if written := listing(elements):
+            yield f"{service.unit} {what} {written}"
+    for setting, relaxed in service.relaxes.items():
+        yield f"{service.unit} has {setting}={relaxed.to}: {relaxed.because}"
+
+
+def _accounts(manifest: Manifest) -> Iterator[str]:
+    for group in manifest.groups:
+        yield f"group: {group.name} ({group.gid}){condition(group.when)}"
+    for user in manifest.users:
+        groups = f", in {listing(user.groups)}" if user.groups else ""
+        yield f"user: {user.name} ({user.uid}){groups}{condition(user.when)}"
 
 
 def _contributions(manifest: Manifest) -> Iterator[str]:
     yield from _contribution(manifest, "")
     for each in manifest.optional:
-        yield from _contribution(each, _condition(each.when))
+        yield from _contribution(each, condition(each.when))
 
 
-def _contribution(part: Contribution | OptionalContribution, condition: str) -> Iterator[str]:
+def _contribution(part: Contribution, ending: str) -> Iterator[str]:
     lists: dict[str, Iterable[str]] = {
         "packages": part.packages,
         "units enabled": part.units.enable,
@@ -153,33 +113,11 @@ def _contribution(part: Contribution | OptionalContribution, condition: str) -> 
         "takes away": (f"{each.name} ({each.because})" for each in part.takes_away),
     }
     for what, elements in lists.items():
-        if listing := _listing(elements):
-            yield f"{what}: {listing}{condition}"
+        if written := listing(elements):
+            yield f"{what}: {written}{ending}"
 
 
 def _check(check: CheckPromise) -> str:
     tiers = " and ".join(check.tiers)
     spoiling = ", on a snapshot" if check.is_destructive else ""
-    return f"{_code(check.name)} ({tiers}{spoiling}): {check.promise}"
-
-
-def _source(source: int | str | FromOption, manifest: Manifest) -> str:
-    if not isinstance(source, FromOption):
-        return str(source)
-    default = manifest.options[source.option].default
-    named = _code(source.option)
-    return named if default is None else f"{_spell(default)} ({named})"
-
-
-def _condition(when: Condition) -> str:
-    return f", when {_clauses(when)}" if when else ""
-
-
-def _clauses(when: Condition) -> str:
-    return " and ".join(
-        f"{_code(option)} is {' or '.join(map(_code, values))}" for option, values in when.items()
-    )
-
-
-def _listing(elements: Iterable[object]) -> str:
-    return ", ".join(map(str, elements))
+    return f"{code(check.name)} ({tiers}{spoiling}): {check.promise}"

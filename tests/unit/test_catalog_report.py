@@ -16,20 +16,52 @@ from gnoppix_build.report.component import DescribedComponent, describe_componen
 MANIFEST = """\
 kind: network
 summary: A relay with <marks> and *stars*
+targets: [image]
 requires: [base]
+provides: [relaying]
+conflicts: [other-relay]
 packages: [relay]
+units: {enable: [relay.service]}
+sysctl: {net.ipv4.ip_forward: "0"}
 optional:
   - packages: [relay-obfuscation]
+    needs: [{name: user-namespaces, because: its helper makes one}]
     when: {cover: ["on"]}
+groups:
+  - {name: relay-control, gid: 870, when: {cover: ["on"]}}
 users:
-  - {name: relay_d, uid: 120}
+  - {name: _relay, uid: 120, groups: [relay-control]}
 listens:
-  - {protocol: tcp, address: 127.0.0.1, port: {option: port}, user: relay_d, open-to: [_reader]}
+  - {protocol: tcp, address: 127.0.0.1, port: {option: port}, user: _relay, open-to: [_reader]}
+  - {protocol: udp, address: 10.0.0.1, port: 53, user: _relay, open-to: [], namespace: carrier}
+sockets:
+  - {path: /run/relay/control, user: _relay, open-to: [relay-control]}
+redirects:
+  - {traffic: tcp, port: {option: port}}
 egress:
-  - {user: relay_d, protocol: tcp, ports: [443], when: {cover: ["on"]}}
+  - {user: _relay, protocol: tcp, ports: [443, {option: port}], when: {cover: ["on"]}}
+  - {user: _relay, protocol: udp, addresses: [{option: server}], namespace: carrier}
+  - {user: _reader, through: relay}
+  - {user: _clock, reach: none}
+  - {user: _log, reach: loopback}
+  - {user: _relay, link: dhcp4}
+services:
+  - unit: relay.service
+    user: _relay
+    drops-privileges: on
+    capabilities: [CAP_SETUID]
+    writes: [/var/lib/relay]
+    sees-sockets: [/run/dbus/system_bus_socket]
+    relaxes:
+      MemoryDenyWriteExecute: {to: "no", because: its filters are compiled at run time}
+    exposure: 2.1
+    because: the bus is needed
+refuses:
+  - {when: {cover: ["on"]}, because: it is slow, hint: "set `cover: off`"}
 options:
   port: {type: port, default: 8080, doc: Where `_reader` asks., example: 8081}
   cover: {type: switch, default: off, doc: Hide what it is., example: on}
+  server: {type: address, doc: The other end., example: 192.0.2.1}
 """
 CHECKS = '''\
 """Checks."""
@@ -63,18 +95,46 @@ SOURCES: Mapping[str, str] = {
 }
 TEXT = """\
 relay (network): A relay with <marks> and *stars*
-    needs
+    relations
         requires base
+        provides relaying
+        excludes other-relay
+        only for a target of type image
+        refused, when `cover` is `on`: it is slow; set `cover: off`
     options
         `port`: port, default `8080`. Where `_reader` asks.
         `cover`: switch, default `off`. Hide what it is.
+        `server`: address, to be given. The other end.
     listens
-        tcp 127.0.0.1 port `8080` (`port`), user relay_d, open to _reader
+        tcp 127.0.0.1 port `8080` (`port`), user _relay, open to _reader
+        udp 10.0.0.1 port 53, user _relay, by redirect only, in the namespace carrier
+    sockets
+        /run/relay/control, user _relay, open to relay-control
+    redirects
+        tcp to port `8080` (`port`)
     egress
-        relay_d sends tcp to ports 443 of any host, when `cover` is `on`
+        _relay sends tcp to any address, ports 443, `8080` (`port`), when `cover` is `on`
+        _relay sends udp to `server`, any port, in the namespace carrier
+        _reader reaches the network through relay only
+        _clock sends nothing, not even on this machine
+        _log sends nothing beyond this machine
+        _relay sends dhcp4 on the link
+    exposure
+        relay.service: at most 2.1: the bus is needed
+    sandbox
+        relay.service: user _relay, which it becomes by itself
+        relay.service may keep CAP_SETUID
+        relay.service writes /var/lib/relay
+        relay.service reaches the sockets /run/dbus/system_bus_socket
+        relay.service has MemoryDenyWriteExecute=no: its filters are compiled at run time
     system
+        group: relay-control (870), when `cover` is `on`
+        user: _relay (120), in relay-control
         packages: relay
+        units enabled: relay.service
+        sysctl: net.ipv4.ip_forward=0
         packages: relay-obfuscation, when `cover` is `on`
+        needs: user-namespaces (its helper makes one), when `cover` is `on`
     checks
         `test_relay_is_there` (static and running): The relay is there.
         `test_relay_ends` (running, on a snapshot): It ends.
@@ -123,7 +183,7 @@ def test_page_begins_with_the_readme_and_marks_nothing_up_by_chance() -> None:
         "",
     ]
     assert lines[6] == "Answers a `threat`."
-    assert r"- relay\_d sends tcp to ports 443 of any host, when `cover` is `on`" in lines
+    assert r"- \_log sends nothing beyond this machine" in lines
     assert "- `test_relay_ends` (running, on a snapshot): It ends." in lines
     assert pages[INDEX_FILE].splitlines()[-1] == (
         r"- [relay](relay.md): A relay with \<marks\> and \*stars\*"
