@@ -2,20 +2,28 @@
 """The components that there are, found by the names of their folders."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from gnoppix_build.catalog.manifest import Manifest
+from gnoppix_build.catalog.features import (
+    FEATURES_FILE,
+    CataloguedFeature,
+    FeatureFile,
+    Features,
+    check_feature_names,
+)
+from gnoppix_build.catalog.manifest import Contribution, Manifest
 from gnoppix_build.catalog.options import OptionValue, entry_of, read_option
 from gnoppix_build.catalog.references import check_references
 from gnoppix_build.diagnostics import Diagnostic, Note, Span
 from gnoppix_build.language.decode import decode
 from gnoppix_build.language.leaves import Line
-from gnoppix_build.language.node import Node, child
+from gnoppix_build.language.node import Node, child, key_span
+from gnoppix_build.language.node import Path as NodePath
 from gnoppix_build.language.source import (
     PACKAGE_FOLDER,
     SourceReader,
@@ -63,6 +71,7 @@ class Catalog:
 
     components: Mapping[str, Component]
     kinds: Mapping[str, Kind]
+    features: Features
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, str]
 
@@ -71,6 +80,7 @@ class Catalog:
 class _Loading:
     components: dict[str, Component] = field(default_factory=dict)
     kinds: dict[str, Kind] = field(default_factory=dict)
+    features: dict[str, CataloguedFeature] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -87,12 +97,16 @@ def load_catalog(folders: Sequence[Path], reader: SourceReader) -> Catalog:
         if file.endswith(".yaml"):
             _load_kind(KINDS_FOLDER / file, reader, loading)
     for folder in folders:
+        if FEATURES_FILE in reader.files(folder):
+            _load_features(folder / FEATURES_FILE, reader, loading)
         for name in reader.folders(folder):
             if _COMPONENT.fullmatch(name):
                 _load_component(folder / name, reader, loading)
+    loading.diagnostics += check_feature_names(_contributions(loading), loading.features)
     return Catalog(
         dict(sorted(loading.components.items())),
         loading.kinds,
+        dict(sorted(loading.features.items())),
         tuple(sorted(loading.diagnostics, key=lambda each: each.span)),
         loading.sources,
     )
@@ -108,6 +122,34 @@ def _load_kind(path: Path, reader: SourceReader, loading: _Loading) -> None:
     loading.diagnostics += decoded.diagnostics
     if decoded.value:
         loading.kinds[path.stem] = decoded.value
+
+
+def _load_features(path: Path, reader: SourceReader, loading: _Loading) -> None:
+    document = read_document(path, reader)
+    loading.sources[document.name] = document.text
+    loading.diagnostics += document.diagnostics
+    if document.root is None:
+        return
+    decoded = decode(document.root, FeatureFile)
+    loading.diagnostics += decoded.diagnostics
+    for name, feature in decoded.value.features.items() if decoded.value else ():
+        if other := loading.features.get(name):
+            message = f"there are two features `{name}`"
+            place = key_span(document.root, ("features", name))
+            note = Note("the other one", other.node.span)
+            loading.diagnostics.append(Diagnostic("feature-twice", message, place, (note,)))
+            continue
+        features = child(document.root, "features")
+        node = child(features, name) if features else None
+        assert node is not None, "the feature was read from this tree"
+        loading.features[name] = CataloguedFeature(name, feature, node)
+
+
+def _contributions(loading: _Loading) -> Iterator[tuple[Node, NodePath, Contribution]]:
+    for component in loading.components.values():
+        yield component.root, (), component.manifest
+        for index, each in enumerate(component.manifest.optional):
+            yield component.root, ("optional", index), each
 
 
 def _load_component(folder: Path, reader: SourceReader, loading: _Loading) -> None:

@@ -79,6 +79,8 @@ class _Choosing:
             options=options,
             definitions=definitions,
             reason=f"asked for in {wanted[0].span.file}:{wanted[0].span.line}",
+            place=wanted[0].span,
+            root=component.root,
         )
 
     def _wanted(self, name: str, claims: Sequence[Claim[bool]]) -> list[Claim[bool]]:

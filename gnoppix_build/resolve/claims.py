@@ -1,105 +1,82 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules across components: a port or a user number belongs to one of them."""
+"""Things of which there is one, and that two components claim: ports, users, numbers."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from gnoppix_build.catalog.declaration import FromOption
-from gnoppix_build.catalog.load import Catalog
 from gnoppix_build.catalog.network import Listener
-from gnoppix_build.diagnostics import Diagnostic, Note, Span
+from gnoppix_build.diagnostics import Diagnostic, Note
 from gnoppix_build.language.node import span_of
 from gnoppix_build.resolve.model import ResolvedComponent
+from gnoppix_build.resolve.parties import Party, make_party, merge_parties, named, tell, ways_out
+from gnoppix_build.resolve.selection import Selection
 
 _ANY_ADDRESS: Final = frozenset(("*", "0.0.0.0", "::"))  # noqa: S104 - compared, never bound
 
 
 @dataclass(frozen=True, slots=True)
 class _Holder:
-    component: str
-    span: Span
-    how: str
-    option: str | None = None
-    address: str = ""
+    party: Party
+    address: str
 
 
-def check_ports(
-    components: Sequence[ResolvedComponent], catalog: Catalog, profiles: Collection[str]
-) -> Iterator[Diagnostic]:
-    """Find listeners that want the same port of the same address; `profiles` are file names."""
+def check_ports(selection: Selection) -> Iterator[Diagnostic]:
+    """Find listeners that want the same port of the same address."""
     wanted: dict[tuple[str, int], list[_Holder]] = defaultdict(list)
-    for component in components:
+    for component in selection.components:
         for index, listener in enumerate(component.manifest.listens):
             if component.holds(listener.when):
-                port, holder = _hold_port(component, index, listener, catalog)
-                wanted[listener.protocol, port].append(holder)
+                port, party = _claim_port(component, index, listener)
+                (address,) = component.addresses_of((listener.address,))
+                wanted[listener.protocol, port].append(_Holder(party, address))
     for (protocol, port), holders in wanted.items():
-        taken = [each for each in holders if any(_meet(each, other) for other in holders)]
+        taken = [each.party for each in holders if any(_meet(each, other) for other in holders)]
         if taken:
-            yield _tell(f"the {protocol} port `{port}`", "port-taken", taken, profiles)
+            yield tell_claims("port-taken", f"the {protocol} port `{port}`", taken)
 
 
-def check_users(
-    components: Sequence[ResolvedComponent], catalog: Catalog, profiles: Collection[str]
-) -> Iterator[Diagnostic]:
+def check_users(selection: Selection) -> Iterator[Diagnostic]:
     """Find user names and numbers that two components want."""
-    wanted: dict[str, list[_Holder]] = defaultdict(list)
-    for component in components:
-        root = catalog.components[component.name].root
+    wanted: dict[str, list[Party]] = defaultdict(list)
+    for component in selection.components:
         for index, user in enumerate(component.manifest.users):
             if component.holds(user.when):
                 for key, thing in (("uid", f"uid `{user.uid}`"), ("name", f"user `{user.name}`")):
-                    place = span_of(root, ("users", index, key))
-                    holder = _Holder(component.name, place, f"`{component.name}` takes it here")
-                    wanted[f"the {thing}"].append(holder)
-    for thing, holders in wanted.items():
-        if len(holders) > 1:
-            yield _tell(thing, "uid-taken", holders, profiles)
+                    fact = f"`{component.name}` takes it here"
+                    path = ("users", index, key)
+                    wanted[f"the {thing}"].append(make_party(component, path, fact, user.when))
+    for thing, parties in wanted.items():
+        if len(parties) > 1:
+            yield tell_claims("uid-taken", thing, parties)
 
 
-def _hold_port(
-    component: ResolvedComponent, index: int, listener: Listener, catalog: Catalog
-) -> tuple[int, _Holder]:
+def tell_claims(code: str, thing: str, claims: list[Party]) -> Diagnostic:
+    """Tell that a thing is claimed by several components, or several times by one."""
+    parties = sorted(merge_parties(claims), key=lambda each: each.option is None)
+    twice = "" if len(parties) > 1 else "twice "
+    message = f"{thing} is wanted {twice}by {named(parties)}"
+    return tell(code, message, parties, ways_out([[each] for each in parties]))
+
+
+def _claim_port(component: ResolvedComponent, index: int, listener: Listener) -> tuple[int, Party]:
     name = component.name
-    (address,) = component.addresses_of((listener.address,))
-    if isinstance(listener.port, FromOption):
-        option = listener.port.option
-        value = component.options[option]
-        assert isinstance(value, int), "the manifest was checked: the option is a port"
-        definitions = component.definitions[option]
-        default = " (its default)" if len(definitions) == 1 else ""
-        how = f"`{name}` takes it here{default}"
-        return value, _Holder(name, definitions[-1].span, how, option, address)
-    root = catalog.components[name].root
-    span = span_of(root, ("listens", index, "port"))
-    how = f"`{name}` always takes it"
-    return listener.port, _Holder(name, span, how, None, address)
+    if not isinstance(listener.port, FromOption):
+        fact = f"`{name}` always takes it"
+        return listener.port, make_party(component, ("listens", index, "port"), fact, {})
+    option = listener.port.option
+    value = component.options[option]
+    assert isinstance(value, int), "the manifest was checked: the option is a port"
+    if place := component.place_of(option):
+        return value, Party(name, place, f"`{name}` takes it here", (), option)
+    default = span_of(component.root, ("options", option, "default"))
+    note = Note(f"`{name}` takes it here (its default)", default)
+    return value, Party(name, component.place, f"`{name}` is asked for here", (note,), option)
 
 
 def _meet(one: _Holder, other: _Holder) -> bool:
     if one is other:
         return False
     return one.address == other.address or bool(_ANY_ADDRESS & {one.address, other.address})
-
-
-def _tell(
-    thing: str, code: str, holders: Sequence[_Holder], profiles: Collection[str]
-) -> Diagnostic:
-    first, *others = sorted(holders, key=lambda each: (each.span.file not in profiles, each.span))
-    names = " and ".join(dict.fromkeys(f"`{each.component}`" for each in (first, *others)))
-    message = f"{thing} is wanted by {names}"
-    if len({each.component for each in holders}) == 1:
-        message = f"{thing} is wanted twice by {names}"
-    notes = tuple(Note(each.how, each.span) for each in others)
-    return Diagnostic(code, message, first.span, notes, _way_out(first, others))
-
-
-def _way_out(first: _Holder, others: Sequence[_Holder]) -> str:
-    adjustable = next((each for each in (first, *others) if each.option), None)
-    rest = next((each for each in others if each.component != first.component), None)
-    if adjustable is None:
-        return f"drop `{first.component}`" + (f" or `{rest.component}`" if rest else "")
-    advice = f"give `{adjustable.component}` another `{adjustable.option}`"
-    return advice + (f", or drop `{rest.component}`" if rest else "")

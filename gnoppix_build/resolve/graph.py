@@ -18,7 +18,7 @@ def check_requirements(
 
     What was asked for and left out for the target still counts: the target has it of its own.
     """
-    given = {thing for each in asked.values() for thing in _offers(each)}
+    given = {thing for each in asked.values() for thing in each.offers}
     for name, component in kept.items():
         for wanted in component.manifest.requires:
             if wanted in given:
@@ -45,7 +45,7 @@ def check_conflicts(kept: Components, places: Mapping[str, Span]) -> Iterator[Di
         for excluded in component.manifest.conflicts:
             for other in sorted(kept):
                 pair = frozenset((name, other))
-                if other == name or pair in seen or excluded not in _offers(kept[other]):
+                if other == name or pair in seen or excluded not in kept[other].offers:
                     continue
                 seen.add(pair)
                 yield Diagnostic(
@@ -81,10 +81,6 @@ def order_components(
     return tuple(ordered), (Diagnostic("requires-cycle", message, places[stuck[0]]),)
 
 
-def _offers(component: ResolvedComponent) -> set[str]:
-    return {component.name, *component.manifest.provides}
-
-
 def _needs(name: str, kept: Components) -> set[str]:
     required = set(kept[name].manifest.requires)
-    return {other for other in kept if other != name and required & _offers(kept[other])}
+    return {other for other in kept if other != name and required & kept[other].offers}

@@ -10,6 +10,8 @@ from gnoppix_build.catalog.declaration import FromOption
 from gnoppix_build.catalog.manifest import Contribution, Manifest
 from gnoppix_build.catalog.options import OptionValue
 from gnoppix_build.diagnostics import Span
+from gnoppix_build.language.node import Node
+from gnoppix_build.language.node import Path as NodePath
 
 __all__ = ["Definition", "OptionValue", "Resolved", "ResolvedComponent", "Target", "spell"]
 
@@ -25,8 +27,20 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A contribution in force, its place in the manifest, and the condition that it has."""
+
+    path: NodePath
+    when: Mapping[str, tuple[str, ...]]
+    contribution: Contribution
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedComponent:
-    """A component of the profile; `options` and `definitions` are keyed by option name."""
+    """A component of the profile; `options` and `definitions` are keyed by option name.
+
+    `place` is where a profile asks for it, `root` is the manifest's tree.
+    """
 
     name: str
     folder: Path
@@ -35,12 +49,34 @@ class ResolvedComponent:
     options: Mapping[str, OptionValue]
     definitions: Mapping[str, tuple[Definition, ...]]
     reason: str
+    place: Span
+    root: Node
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What the component brings always, and what it brings with the options that it has."""
+        optional = (
+            Part(("optional", index), each.when, each)
+            for index, each in enumerate(self.manifest.optional)
+            if self.holds(each.when)
+        )
+        return (Part((), {}, self.manifest), *optional)
 
     @property
     def contributions(self) -> tuple[Contribution, ...]:
-        """What the component brings always, and what it brings with the options that it has."""
-        optional = (each for each in self.manifest.optional if self.holds(each.when))
-        return (self.manifest, *optional)
+        """The parts without their places."""
+        return tuple(part.contribution for part in self.parts)
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """Its name and what it provides."""
+        return frozenset((self.name, *self.manifest.provides))
+
+    def place_of(self, option: str) -> Span | None:
+        """Give the place where a profile sets an option; None if it has its default."""
+        definitions = self.definitions.get(option, ())
+        last = definitions[-1].span if definitions else None
+        return last if last and last.file != self.root.span.file else None
 
     def holds(self, condition: Mapping[str, tuple[str, ...]]) -> bool:
         """Tell whether every option in the condition has one of the values it lists."""

@@ -11,11 +11,12 @@ from gnoppix_build.diagnostics import Diagnostic, Span
 from gnoppix_build.language.source import SourceReader, source_name
 from gnoppix_build.language.suggestion import did_you_mean
 from gnoppix_build.resolve.choose import Chosen, choose_components
-from gnoppix_build.resolve.claims import check_ports, check_users
 from gnoppix_build.resolve.graph import check_conflicts, check_requirements, order_components
 from gnoppix_build.resolve.inherit import Family, load_family, profile_names
 from gnoppix_build.resolve.merge import Merger
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent, Target
+from gnoppix_build.resolve.rules import check_selection
+from gnoppix_build.resolve.selection import Selection, find_package_places
 from gnoppix_build.resolve.settings import DEFAULT_KEYBOARD, DEFAULT_LOCALE, check_settings
 
 DEFAULT_SUITE: Final = "trixie"
@@ -90,10 +91,14 @@ def _resolve_family(
     diagnostics += check_conflicts(kept, chosen.places)
     ordered, cycles = order_components(kept, chosen.places)
     diagnostics += cycles
-    components = tuple(kept.values())
-    diagnostics += check_ports(components, catalog, family.sources)
-    diagnostics += check_users(components, catalog, family.sources)
     merged = _merge(family, ordered, target, _left_out(chosen, kept, target), diagnostics)
+    selection = Selection(
+        components=tuple(kept.values()),
+        packages=find_package_places(merged.packages, family.members),
+        given=frozenset(thing for each in chosen.components.values() for thing in each.offers),
+        catalog=catalog,
+    )
+    diagnostics += check_selection(selection)
     diagnostics += check_settings(merged, family.members, catalog)
     return merged
 

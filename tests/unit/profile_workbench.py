@@ -2,9 +2,10 @@
 """Profiles and components of the tests, resolved from text."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
-from gnoppix_build.catalog.load import KINDS_FOLDER, Catalog, load_catalog
+from gnoppix_build.catalog.load import COMPONENTS_FOLDER, Catalog, load_catalog
 from gnoppix_build.diagnostics import format_diagnostic
 from gnoppix_build.effects.sources import SourceFolders
 from gnoppix_build.language.source import PACKAGE_FOLDER, Unreadable
@@ -35,9 +36,19 @@ class WrittenSources:
         return tuple(sorted(each.name for each in self._texts if each.parent == path))
 
 
+class ShippedFeatures(SourceFolders):
+    """A reader of the package's own data in which it has no components."""
+
+    def folders(self, path: Path) -> tuple[str, ...]:
+        return () if path == COMPONENTS_FOLDER else super().folders(path)
+
+
+@cache
 def load_test_catalog() -> Catalog:
-    """Load the components beside the golden profiles."""
-    return load_catalog([COMPONENTS], SourceFolders([MISTAKES, PACKAGE_FOLDER, KINDS_FOLDER]))
+    """Load the components beside the golden profiles, and the shipped features."""
+    return load_catalog(
+        [COMPONENTS_FOLDER, COMPONENTS], ShippedFeatures([MISTAKES, PACKAGE_FOLDER])
+    )
 
 
 def resolve_texts(

@@ -9,6 +9,8 @@ from ansible.parsing.dataloader import DataLoader
 from jinja2 import UndefinedError
 
 from gnoppix_build.catalog.manifest import Manifest, Units, User
+from gnoppix_build.diagnostics import Span
+from gnoppix_build.language.node import Table
 from gnoppix_build.lock.model import Lock, Package, PackageSet
 from gnoppix_build.render.encoders import encode_environment, encode_systemd, encode_torrc
 from gnoppix_build.render.render import render
@@ -34,7 +36,18 @@ def make_component(name: str) -> ResolvedComponent:
         kernel_arguments=("quiet",),
     )
     options = {"a-name": "{{ 1 + 1 }}"}
-    return ResolvedComponent(name, Path("/c") / name, "base", manifest, options, {}, "asked for")
+    place = Span("p.yaml", 1, 1, 1, 1)
+    return ResolvedComponent(
+        name=name,
+        folder=Path("/c") / name,
+        layer="base",
+        manifest=manifest,
+        options=options,
+        definitions={},
+        reason="asked for",
+        place=place,
+        root=Table((), place),
+    )
 
 
 def make_resolved(*components: ResolvedComponent) -> Resolved:

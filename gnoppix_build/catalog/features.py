@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Abilities of a whole system: what ends each, what needs it, what gives it; data, not code."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from gnoppix_build.catalog.declaration import Declaration
+from gnoppix_build.catalog.manifest import Contribution
+from gnoppix_build.diagnostics import Diagnostic
+from gnoppix_build.language.leaves import KebabName, Line, SysctlKey, matching
+from gnoppix_build.language.node import Node, Path, span_of
+from gnoppix_build.language.suggestion import did_you_mean
+
+FEATURES_FILE: Final = "features.yaml"
+
+_PATTERN_MARKS = matching(
+    "[A-Za-z0-9*][A-Za-z0-9*.,_=+-]*", "not-a-pattern", "a name or a pattern with `*`"
+)
+Pattern = Annotated[str, _PATTERN_MARKS[0], _PATTERN_MARKS[1]]
+Settings = dict[SysctlKey, tuple[Line, ...]]
+"""Kernel setting -> the values that are meant."""
+
+
+class Dependents(Declaration):
+    """Things that need a feature, all for one reason; `*` in a pattern stands for any text.
+
+    `egress` lists protocols that a component sends by to the network itself.
+    """
+
+    packages: tuple[Pattern, ...] = ()
+    kernel_modules: tuple[Pattern, ...] = ()
+    egress: tuple[Literal["tcp", "udp"], ...] = ()
+    because: Line
+
+
+class Endings(Declaration):
+    """What ends a feature, whether or not the component that brings it says so."""
+
+    packages: tuple[Pattern, ...] = ()
+    kernel_arguments: tuple[Pattern, ...] = ()
+    blocked_modules: tuple[Pattern, ...] = ()
+    sysctl: Settings = Field(default_factory=dict)
+
+
+class Savings(Declaration):
+    """Settings with which the end of a feature does no harm."""
+
+    sysctl: Settings = Field(default_factory=dict)
+
+
+class SystemFeature(Declaration):
+    """An ability of the whole system, such as `user-namespaces`.
+
+    `given_by` lists components, or things that they provide, one of which has to be there before
+    the feature is. `hint` is said instead of a way out that can be told from the conflict.
+    """
+
+    summary: Line
+    given_by: tuple[KebabName, ...] = ()
+    ended_by: Endings = Field(default_factory=Endings)
+    needed_by: tuple[Dependents, ...] = ()
+    saved_by: Savings = Field(default_factory=Savings)
+    hint: Line | None = None
+
+
+class FeatureFile(Declaration):
+    """A file of features, which lies beside the components."""
+
+    features: dict[KebabName, SystemFeature]
+
+
+@dataclass(frozen=True, slots=True)
+class CataloguedFeature:
+    """A feature as it stands in its file; `node` is its part of the file's tree."""
+
+    name: str
+    feature: SystemFeature
+    node: Node
+
+
+Features = Mapping[str, CataloguedFeature]
+
+
+def check_feature_names(
+    parts: Iterable[tuple[Node, Path, Contribution]], features: Features
+) -> Iterator[Diagnostic]:
+    """Find features that a contribution speaks of and no file describes.
+
+    Each part is a manifest's tree, the place of a contribution in it, and the contribution.
+    """
+    for root, path, contribution in parts:
+        spoken = (("needs", contribution.needs), ("takes-away", contribution.takes_away))
+        for key, words in spoken:
+            for index, word in enumerate(words):
+                if word.name not in features:
+                    yield Diagnostic(
+                        "unknown-feature",
+                        f"there is no feature `{word.name}`",
+                        span_of(root, (*path, key, index, "name")),
+                        (),
+                        did_you_mean(word.name, features),
+                    )

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Features of the whole system that one side needs and another ends, as features.yaml tells.
+
+What packages depend on is not known before apt has resolved them: only those are looked at that a
+profile or a component names.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from gnoppix_build.catalog.features import CataloguedFeature, Dependents
+from gnoppix_build.catalog.network import DirectEgress
+from gnoppix_build.diagnostics import Diagnostic, Note
+from gnoppix_build.language.node import span_of
+from gnoppix_build.resolve.kernel import kernel_settings, setting_name
+from gnoppix_build.resolve.model import ResolvedComponent
+from gnoppix_build.resolve.parties import (
+    Party,
+    make_party,
+    merge_parties,
+    named,
+    tell,
+    verb,
+    ways_out,
+)
+from gnoppix_build.resolve.selection import Selection
+
+
+def check_features(selection: Selection) -> Iterator[Diagnostic]:
+    """Find features that are needed and are ended, or that nothing gives."""
+    for feature in selection.catalog.features.values():
+        needing = merge_parties(_needing(feature, selection))
+        if not needing:
+            continue
+        ending = merge_parties(_ending(feature, selection))
+        if ending and not _is_saved(feature, selection):
+            yield _tell_ended(feature, ending, needing)
+        given_by = feature.feature.given_by
+        if given_by and not selection.given.intersection(given_by):
+            yield from _tell_absent(feature, needing, selection)
+
+
+def _tell_ended(
+    feature: CataloguedFeature, ending: list[Party], needing: list[Party]
+) -> Diagnostic:
+    message = (
+        f"{named(ending)} {verb(ending, 'takes', 'take')} away `{feature.name}`, "
+        f"which {named(needing)} {verb(needing, 'needs', 'need')}"
+    )
+    parties = _explained(feature, [*ending, *needing])
+    hint = feature.feature.hint or ways_out((ending, needing))
+    return tell("feature-taken-away", message, parties, hint)
+
+
+def _tell_absent(
+    feature: CataloguedFeature, needing: list[Party], selection: Selection
+) -> Iterator[Diagnostic]:
+    """Tell of what needs it, but not of components that require it: that is told already."""
+    givers = set(feature.feature.given_by)
+    aware = {each.name for each in selection.components if givers & {*each.manifest.requires}}
+    unaware = [each for each in needing if each.name not in aware]
+    if not unaware:
+        return
+    message = (
+        f"{named(unaware)} {verb(unaware, 'needs', 'need')} `{feature.name}`, "
+        "which nothing in the profile gives"
+    )
+    able = [
+        each.name
+        for each in selection.catalog.components.values()
+        if givers & {each.name, *each.manifest.provides}
+    ]
+    choices = " or ".join(f"`{name}: {{}}`" for name in able)
+    hint = f"add {choices} under `components:`" if able else ways_out([unaware])
+    yield tell("feature-absent", message, _explained(feature, unaware), hint)
+
+
+def _explained(feature: CataloguedFeature, parties: list[Party]) -> list[Party]:
+    """Let the last side also tell what the feature is."""
+    *most, last = parties
+    place = span_of(feature.node, ("summary",))
+    meaning = Note(f"`{feature.name}`: {feature.feature.summary}", place)
+    return [*most, replace(last, facts=(*last.facts, meaning))]
+
+
+def _needing(feature: CataloguedFeature, selection: Selection) -> Iterator[Party]:
+    for component in selection.components:
+        for part in component.parts:
+            for index, need in enumerate(part.contribution.needs):
+                if need.name == feature.name:
+                    path = (*part.path, "needs", index)
+                    fact = f"`{component.name}` needs it: {need.because}"
+                    yield make_party(component, path, fact, part.when)
+    for index, dependents in enumerate(feature.feature.needed_by):
+        place = span_of(feature.node, ("needed-by", index, "because"))
+        for what, party in _dependent(dependents, selection):
+            reason = Note(f"{what} needs it: {dependents.because}", place)
+            yield replace(party, facts=(*party.facts, reason))
+
+
+def _dependent(dependents: Dependents, selection: Selection) -> Iterator[tuple[str, Party]]:
+    """Find what is meant, in words, and the side that brings it."""
+    yield from _packages(dependents.packages, selection)
+    for component in selection.components:
+        yield from _brought(component, "kernel-modules", dependents.kernel_modules)
+        for index, egress in enumerate(component.manifest.egress):
+            if (
+                isinstance(egress, DirectEgress)
+                and component.holds(egress.when)
+                and egress.protocol in dependents.egress
+            ):
+                protocol = egress.protocol.upper()
+                fact = f"`{component.name}` sends {protocol} to the network here"
+                yield protocol, make_party(component, ("egress", index), fact, egress.when)
+
+
+def _packages(patterns: tuple[str, ...], selection: Selection) -> Iterator[tuple[str, Party]]:
+    for name, place in selection.packages.items():
+        if _matches(name, patterns):
+            yield f"`{name}`", Party(name, place, f"`{name}` is asked for here")
+    for component in selection.components:
+        yield from _brought(component, "packages", patterns)
+
+
+def _ending(feature: CataloguedFeature, selection: Selection) -> Iterator[Party]:
+    ended_by = feature.feature.ended_by
+    for _, party in _packages(ended_by.packages, selection):
+        yield party
+    for component in selection.components:
+        for part in component.parts:
+            for index, taken in enumerate(part.contribution.takes_away):
+                if taken.name == feature.name:
+                    path = (*part.path, "takes-away", index)
+                    fact = f"`{component.name}` takes it away: {taken.because}"
+                    yield make_party(component, path, fact, part.when)
+        for key, patterns in (
+            ("kernel-arguments", ended_by.kernel_arguments),
+            ("blocked-modules", ended_by.blocked_modules),
+        ):
+            for _, party in _brought(component, key, patterns):
+                yield party
+        for name, (value, part, key) in kernel_settings(component).items():
+            if value in _meant(ended_by.sysctl, name):
+                fact = f"`{component.name}` sets `{name}` to `{value}` here"
+                yield make_party(component, (*part.path, "sysctl", key), fact, part.when)
+
+
+def _is_saved(feature: CataloguedFeature, selection: Selection) -> bool:
+    return any(
+        value in _meant(feature.feature.saved_by.sysctl, name)
+        for component in selection.components
+        for name, (value, _, _) in kernel_settings(component).items()
+    )
+
+
+def _brought(
+    component: ResolvedComponent, key: str, patterns: tuple[str, ...]
+) -> Iterator[tuple[str, Party]]:
+    """Find what a component's lists under this key of its manifest hold that is meant."""
+    for part in component.parts:
+        for index, name in enumerate(getattr(part.contribution, key.replace("-", "_"))):
+            if _matches(name, patterns):
+                fact = f"`{component.name}` brings `{name}` here"
+                path = (*part.path, key, index)
+                yield f"`{name}`", make_party(component, path, fact, part.when)
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _meant(settings: dict[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
+    return next((values for key, values in settings.items() if setting_name(key) == name), ())

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sides of a conflict, and how one is told: first the line that its reader can change."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gnoppix_build.diagnostics import Diagnostic, Note, Span
+from gnoppix_build.language.node import Path, span_of
+from gnoppix_build.resolve.model import ResolvedComponent
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One side: a component or a package, and the place in a profile that decides on it.
+
+    `asked` says what stands at that place, `facts` are further places such as declarations, and
+    `option` is one of the component's, with another value of which the conflict may be gone.
+    """
+
+    name: str
+    span: Span
+    asked: str
+    facts: tuple[Note, ...] = ()
+    option: str | None = None
+
+
+def make_party(
+    component: ResolvedComponent,
+    path: Path,
+    fact: str,
+    when: Mapping[str, tuple[str, ...]],
+) -> Party:
+    """Make the side of a component that declares something at a path of its manifest.
+
+    With a condition, the place is where a profile sets an option that it speaks of.
+    """
+    note = Note(fact, span_of(component.root, path))
+    options = sorted(when, key=lambda each: (component.place_of(each) is None, each))
+    option = options[0] if options else None
+    if option and (place := component.place_of(option)):
+        return Party(
+            component.name, place, f"`{component.name}` gets its `{option}` here", (note,), option
+        )
+    asked = f"`{component.name}` is asked for here"
+    return Party(component.name, component.place, asked, (note,), option)
+
+
+def merge_parties(parties: Iterable[Party]) -> list[Party]:
+    """Make one side of all that concern the same component or package; sorted by place."""
+    merged: dict[str, Party] = {}
+    for party in sorted(parties, key=lambda each: (each.span, each.name)):
+        first = merged.get(party.name)
+        if first is None:
+            merged[party.name] = party
+            continue
+        facts = tuple(dict.fromkeys((*first.facts, *party.facts)))
+        merged[party.name] = replace(first, facts=facts, option=first.option or party.option)
+    return list(merged.values())
+
+
+def tell(code: str, message: str, parties: Sequence[Party], hint: str | None) -> Diagnostic:
+    """Tell a conflict of these sides at the place of the first, with every place of each."""
+    first, *others = parties
+    notes = list(first.facts)
+    for party in others:
+        if party.span != first.span:
+            notes.append(Note(party.asked, party.span))
+        notes += party.facts
+    return Diagnostic(code, message, first.span, tuple(dict.fromkeys(notes)), hint)
+
+
+def ways_out(sides: Sequence[Sequence[Party]]) -> str:
+    """Tell what ends a conflict: everything that is said of one of the sides.
+
+    Another value of an option is offered before the removal of a component or a package.
+    """
+    adjustable = [side for side in sides if any(each.option for each in side)]
+    removable = [side for side in sides if side not in adjustable]
+    ways = [_change(side) for side in adjustable]
+    if removable:
+        names = [listed(each.name for each in side) for side in removable]
+        comma = "," if any(len(side) > 1 for side in removable) else ""
+        ways.append(f"take out {f'{comma} or '.join(names)}")
+    return ", or ".join(ways)
+
+
+def _change(side: Sequence[Party]) -> str:
+    """Tell how a side is changed that has an option."""
+    changes = [f"give `{each.name}` another `{each.option}`" for each in side if each.option]
+    rest = [each.name for each in side if not each.option]
+    return " and ".join([*changes, *([f"take out {listed(rest)}"] if rest else [])])
+
+
+def named(parties: Iterable[Party]) -> str:
+    """Write the names of the sides as a sentence lists them."""
+    return listed(each.name for each in parties)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Write names as a sentence lists them."""
+    *most, last = (f"`{name}`" for name in dict.fromkeys(names))
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def verb(parties: Sequence[Party], one: str, several: str) -> str:
+    """Choose the form of a verb that fits the number of its subjects."""
+    return one if len(parties) == 1 else several

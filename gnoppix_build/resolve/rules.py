@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every rule across components, in one table; none depends on the order of components."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from gnoppix_build.diagnostics import Diagnostic
+from gnoppix_build.resolve.claims import check_ports, check_users
+from gnoppix_build.resolve.features import check_features
+from gnoppix_build.resolve.kernel import check_arguments, check_modules, check_settings_of_kernel
+from gnoppix_build.resolve.selection import Selection
+from gnoppix_build.resolve.units import check_unit_switches
+
+Rule = Callable[[Selection], Iterator[Diagnostic]]
+
+RULES: Final[tuple[Rule, ...]] = (
+    check_arguments,
+    check_features,
+    check_modules,
+    check_ports,
+    check_settings_of_kernel,
+    check_unit_switches,
+    check_users,
+)
+
+
+def check_selection(selection: Selection) -> Iterator[Diagnostic]:
+    """Find every combination that cannot work."""
+    for rule in RULES:
+        yield from rule(selection)
