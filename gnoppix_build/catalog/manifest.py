@@ -10,6 +10,7 @@ from gnoppix_build.catalog.network import Egress, Listener, Redirect, UnixSocket
 from gnoppix_build.catalog.service import Service
 from gnoppix_build.language.leaves import (
     Integer,
+    InterfaceName,
     KebabName,
     KernelArgument,
     Line,
@@ -99,7 +100,8 @@ class Contribution(Declaration):
     """What a component brings to a system.
 
     `needs` lists features that must be there, `takes_away` those that it ends. `sysctl` maps a
-    key of sysctl.d(5) to its value; a blocked module can be loaded by nobody.
+    key of sysctl.d(5) to its value; a blocked module can be loaded by nobody. With `tunnels`,
+    interfaces that it makes, direct egress of the system leaves by them alone.
     """
 
     packages: tuple[PackageName, ...] = ()
@@ -110,6 +112,7 @@ class Contribution(Declaration):
     sysctl: dict[SysctlKey, Line] = Field(default_factory=dict)
     needs: tuple[Feature, ...] = ()
     takes_away: tuple[Feature, ...] = ()
+    tunnels: tuple[InterfaceName, ...] = ()
 
 
 class OptionalContribution(Contribution):

@@ -208,3 +208,7 @@ _CAPABILITY = matching("CAP_[A-Z_]+", "not-a-capability", "a capability such as 
 Capability = Annotated[str, _CAPABILITY[0], _CAPABILITY[1]]
 _SETTING = matching("[A-Z][A-Za-z0-9]+", "not-a-setting", "a setting of systemd.exec(5)")
 UnitSetting = Annotated[str, _SETTING[0], _SETTING[1]]
+_INTERFACE = matching(
+    "[a-z][a-z0-9_.-]{0,14}", "not-an-interface", "the name of a network interface"
+)
+InterfaceName = Annotated[str, _INTERFACE[0], _INTERFACE[1]]

@@ -57,6 +57,7 @@ def compile_policy(resolved: Resolved) -> Policy:
         matrix=tuple(_admissions(everybody, listeners, carried, confined)),
         socket_matrix=tuple(_socket_admissions(everybody, sockets)),
         card_namespace=compiler.card_namespace,
+        tunnels=tuple(sorted(compiler.tunnels())),
     )
 
 
@@ -138,6 +139,11 @@ class _Compiler:
                         because=each.because,
                         namespace=self.card_namespace if each.user in linking else namespace,
                     )
+
+    def tunnels(self) -> Iterator[str]:
+        for component in self._components:
+            for contribution in component.contributions:
+                yield from contribution.tunnels
 
     def _flow(
         self,

@@ -65,6 +65,11 @@ def at_address(address: str, direction: Direction) -> str:
     return f"{_family(known.version)} {direction} {known}"
 
 
+def by_tunnel(policy: Policy, way: Literal["iifname", "oifname"]) -> str:
+    """Match the tunnels, if there are any: what is sent directly then leaves by them alone."""
+    return f"{way} {set_of(map(quoted, policy.tunnels))}" if policy.tunnels else ""
+
+
 def far_addresses(flow: DirectFlow, direction: Direction, *, has_ipv6: bool) -> Iterator[str]:
     """Match the addresses of a flow, once for each family that it may use."""
     if not flow.addresses:

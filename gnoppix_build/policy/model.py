@@ -168,7 +168,10 @@ class SocketAdmission:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The network policy of a profile. Whatever it does not name is refused."""
+    """The network policy of a profile. Whatever it does not name is refused.
+
+    With `tunnels`, direct flows of the system leave by these interfaces alone.
+    """
 
     profile: str
     users: tuple[PolicyUser, ...] = ()
@@ -183,6 +186,7 @@ class Policy:
     matrix: tuple[Admission, ...] = ()
     socket_matrix: tuple[SocketAdmission, ...] = ()
     card_namespace: Namespace = "system"
+    tunnels: tuple[str, ...] = ()
 
     @property
     def has_ipv6(self) -> bool:
@@ -210,4 +214,5 @@ class Policy:
             matrix=tuple(each for each in self.matrix if each.namespace == namespace),
             socket_matrix=self.socket_matrix,
             card_namespace=self.card_namespace,
+            tunnels=self.tunnels if namespace == "system" else (),
         )

@@ -10,6 +10,7 @@ from typing import Final
 
 from gnoppix_build.policy.matches import (
     at_address,
+    by_tunnel,
     claims_of_the_kernel,
     far_addresses,
     far_ports,
@@ -106,13 +107,14 @@ def _incoming(policy: Policy) -> Iterator[str]:
             yield rule(at_address(listener.address, "daddr"), _to_port(listener), "accept")
     for match in unique(taken_on_link(flow) for flow in policy.links):
         yield rule(match, "accept")
-    answers = (_answers(flow, has_ipv6=policy.has_ipv6) for flow in policy.direct)
+    answers = (_answers(flow, policy) for flow in policy.direct)
     yield from unique(answer for several in answers for answer in several)
 
 
-def _answers(flow: DirectFlow, *, has_ipv6: bool) -> Iterator[str]:
-    for address in far_addresses(flow, "saddr", has_ipv6=has_ipv6):
-        yield rule(address, far_ports(flow, "sport"), "ct direction reply accept")
+def _answers(flow: DirectFlow, policy: Policy) -> Iterator[str]:
+    way = by_tunnel(policy, "iifname")
+    for address in far_addresses(flow, "saddr", has_ipv6=policy.has_ipv6):
+        yield rule(way, address, far_ports(flow, "sport"), "ct direction reply accept")
 
 
 def _outgoing(policy: Policy) -> Iterator[str]:
@@ -130,7 +132,9 @@ def _outgoing(policy: Policy) -> Iterator[str]:
     for flow in policy.direct:
         for address in far_addresses(flow, "daddr", has_ipv6=policy.has_ipv6):
             user = user_of(flow.user, policy.bound_users)
-            yield rule(address, user, far_ports(flow, "dport"), "accept")
+            yield rule(
+                by_tunnel(policy, "oifname"), address, user, far_ports(flow, "dport"), "accept"
+            )
     yield "goto refuse"
 
 

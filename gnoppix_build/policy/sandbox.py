@@ -12,6 +12,7 @@ from gnoppix_build.policy.model import EVERYONE, Policy, PolicyService
 
 DROP_IN: Final = "60-gnoppix-sandbox.conf"
 CARRIER_NAMESPACE: Final = "/run/netns/carrier"
+CARRIER_UNIT: Final = "gnoppix-carrier.service"
 
 _BASELINE: Final[Mapping[str, str]] = {
     "DevicePolicy": "closed",
@@ -50,8 +51,15 @@ _HIDDEN_ALWAYS: Final = (
 
 def format_drop_in(policy: Policy, service: PolicyService) -> str:
     """Write the drop-in of a service; each setting that is relaxed tells why."""
-    settings = _settings(policy, service)
+    settings = _settings(policy.within(service.namespace), service)
     lines = ["[Service]"]
+    if service.namespace == "carrier":
+        lines = [
+            "[Unit]",
+            *(f"{setting}={CARRIER_UNIT}" for setting in ("After", "Requires")),
+            "",
+            *lines,
+        ]
     for setting in sorted({*settings, *service.relaxes}):
         relaxation = service.relaxes.get(setting)
         if relaxation is None:
@@ -92,7 +100,8 @@ def _network(policy: Policy, service: PolicyService) -> Mapping[str, tuple[str, 
     reaches = {each.reach for each in policy.confined if each.user == service.user}
     listens = [each for each in policy.listeners if each.user == service.user]
     links = [each for each in policy.links if each.user == service.user]
-    flows = [each for each in policy.direct if each.user in (service.user, EVERYONE)]
+    senders = {service.user} if service.user in policy.bound_users else {service.user, EVERYONE}
+    flows = [each for each in policy.direct if each.user in senders]
     if "none" in reaches and not listens:
         return {
             "IPAddressDeny": ("any",),

@@ -6,6 +6,8 @@ from typing import Final
 
 from gnoppix_build.lock.model import Lock, PackageSet
 from gnoppix_build.lock.wanted import wanted_packages
+from gnoppix_build.policy.compile import compile_policy
+from gnoppix_build.policy.documents import policy_documents
 from gnoppix_build.render.configuration import render_configuration
 from gnoppix_build.render.inventory import write_hosts, write_variables
 from gnoppix_build.render.sources import ComponentReader
@@ -28,6 +30,7 @@ def render(
     names each package with its version beside `packages/LAYER.list`, which says what was wanted.
     """
     configuration = render_configuration(resolved, reader)
+    policy = compile_policy(resolved)
     tasks = dict(_tasks_of(resolved, reader))
     wanted = wanted_packages(resolved)
     packages = {"base": wanted.base, "packages": wanted.packages}
@@ -38,6 +41,7 @@ def render(
         **{f"project/{path}": content for path, content in playbooks.items()},
         **{f"project/files/{file.origin}{file.path}": file.content for file in configuration},
         **{f"project/tasks/{name}.yml": content for name, content in tasks.items()},
+        **{f"policy/{name}": content for name, content in policy_documents(policy).items()},
         **{f"packages/{layer}.list": _lines(names) for layer, names in packages.items()},
         **{f"sysusers/{layer}.conf": text.encode() for layer, text in sysusers.items()},
     }

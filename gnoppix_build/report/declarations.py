@@ -108,6 +108,7 @@ def _contribution(part: Contribution, ending: str) -> Iterator[str]:
         "kernel modules": part.kernel_modules,
         "modules blocked": part.blocked_modules,
         "kernel arguments": part.kernel_arguments,
+        "tunnels": part.tunnels,
         "sysctl": (f"{key}={value}" for key, value in part.sysctl.items()),
         "needs": (f"{each.name} ({each.because})" for each in part.needs),
         "takes away": (f"{each.name} ({each.because})" for each in part.takes_away),
