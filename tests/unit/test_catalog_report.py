@@ -89,6 +89,7 @@ def test_relay_ends(host):
 '''
 SOURCES: Mapping[str, str] = {
     f"{KINDS_FOLDER}/network.yaml": "layer: packages\nsummary: Networks\n",
+    "c/features.yaml": "features:\n  user-namespaces: {summary: anybody can make one}\n",
     "c/relay/component.yaml": MANIFEST,
     "c/relay/check_relay.py": CHECKS,
     "c/relay/README.md": "# relay\n\nAnswers a `threat`.\n",
