@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from gnoppix_build.render.dns_stamp import encode_dnscrypt_stamp, encode_doh_stamp, encode_endpoint
+
 _TORRC_WORD: Final = re.compile(r"[A-Za-z0-9_./:,@+*-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _SHELL_WORD: Final = re.compile(r"[A-Za-z0-9_.@+/-]+")
@@ -47,15 +49,49 @@ def encode_environment(value: object) -> str:
     return '"' + re.sub(r'(["\\$`])', r"\\\1", text) + '"'
 
 
+def encode_toml(value: object) -> str:
+    """Write a value of TOML: a truth value, a number, an array, or else a basic string.
+
+    Source: TOML 1.0.0, "String", "Array".
+    """
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case tuple() | list():
+            return f"[{', '.join(map(encode_toml, value))}]"
+        case _:
+            return '"' + _line(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def encode_ini(value: object) -> str:
+    """Write a value of an INI file as Boost reads it: one line, to which nothing is a comment.
+
+    Source: Boost.Program_options, "Syntax of configuration files": a `#` starts a comment anywhere.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = _line(value)
+    assert "#" not in text, "the format has no escape for a `#`"
+    assert text == text.strip(), "the format takes spaces at the ends away"
+    return text
+
+
 def _line(value: object) -> str:
     text = str(value)
     assert not _CONTROL.search(text), "options and profiles hold single lines"
     return text
 
 
-ENCODERS: Final[Mapping[str, Callable[[object], str]]] = {
+ENCODERS: Final[Mapping[str, Callable[..., str]]] = {
+    "dnscrypt_stamp": encode_dnscrypt_stamp,
+    "doh_stamp": encode_doh_stamp,
+    "endpoint": encode_endpoint,
     "environment": encode_environment,
+    "ini": encode_ini,
     "nft": encode_nft,
     "systemd": encode_systemd,
+    "toml": encode_toml,
     "torrc": encode_torrc,
 }
