@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real builds and boots, shared by the tests that look at them."""
+"""What tests of several folders share: each is made once in a run, when a test first asks."""
 
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from bench import EVERYTHING, PROJECT, TIMES, Bench, Built, Verified
+from lab_root import make_lab_root
+from tor_network import TorNetwork
 
 SHIPPED = tuple(sorted(path.stem for path in (PROJECT / "profiles").glob("*.yaml")))
 WANTED_PROFILES = "GNOPPIX_BUILD_TEST_PROFILES"
@@ -79,3 +83,16 @@ def changed_build(cold_build: Built) -> Built:
 def verified(changed_build: Built) -> Verified:
     """Check and boot the changed image: one boot shows both the services and the change."""
     return changed_build.verify()
+
+
+@pytest.fixture(scope="session")
+def lab_root() -> Path:
+    """Give a Debian tree with tor, systemd and nftables, for reading only."""
+    return make_lab_root()
+
+
+@pytest.fixture(scope="session")
+def tor_network(lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorNetwork]:
+    """Give a private Tor network that a client would find everything in."""
+    with TorNetwork(lab_root, tmp_path_factory.mktemp("tor-network")) as network:
+        yield network
