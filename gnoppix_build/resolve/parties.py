@@ -14,14 +14,14 @@ class Party:
     """One side: a component or a package, and the place in a profile that decides on it.
 
     `asked` says what stands at that place, `facts` are further places such as declarations, and
-    `option` is one of the component's, with another value of which the conflict may be gone.
+    `options` are the component's with another value of which the conflict may be gone.
     """
 
     name: str
     span: Span
     asked: str
     facts: tuple[Note, ...] = ()
-    option: str | None = None
+    options: tuple[str, ...] = ()
 
 
 def make_party(
@@ -35,14 +35,13 @@ def make_party(
     With a condition, the place is where a profile sets an option that it speaks of.
     """
     note = Note(fact, span_of(component.root, path))
-    options = sorted(when, key=lambda each: (component.place_of(each) is None, each))
-    option = options[0] if options else None
-    if option and (place := component.place_of(option)):
-        return Party(
-            component.name, place, f"`{component.name}` gets its `{option}` here", (note,), option
-        )
+    options = tuple(sorted(when))
+    for option in options:
+        if place := component.place_of(option):
+            asked = f"`{component.name}` gets its `{option}` here"
+            return Party(component.name, place, asked, (note,), options)
     asked = f"`{component.name}` is asked for here"
-    return Party(component.name, component.place, asked, (note,), option)
+    return Party(component.name, component.place, asked, (note,), options)
 
 
 def merge_parties(parties: Iterable[Party]) -> list[Party]:
@@ -54,7 +53,8 @@ def merge_parties(parties: Iterable[Party]) -> list[Party]:
             merged[party.name] = party
             continue
         facts = tuple(dict.fromkeys((*first.facts, *party.facts)))
-        merged[party.name] = replace(first, facts=facts, option=first.option or party.option)
+        options = tuple(dict.fromkeys((*first.options, *party.options)))
+        merged[party.name] = replace(first, facts=facts, options=options)
     return list(merged.values())
 
 
@@ -74,7 +74,7 @@ def ways_out(sides: Sequence[Sequence[Party]]) -> str:
 
     Another value of an option is offered before the removal of a component or a package.
     """
-    adjustable = [side for side in sides if any(each.option for each in side)]
+    adjustable = [side for side in sides if any(each.options for each in side)]
     removable = [side for side in sides if side not in adjustable]
     ways = [_change(side) for side in adjustable]
     if removable:
@@ -85,9 +85,13 @@ def ways_out(sides: Sequence[Sequence[Party]]) -> str:
 
 
 def _change(side: Sequence[Party]) -> str:
-    """Tell how a side is changed that has an option."""
-    changes = [f"give `{each.name}` another `{each.option}`" for each in side if each.option]
-    rest = [each.name for each in side if not each.option]
+    """Tell how a side is changed that has options."""
+    changes = [
+        f"give `{each.name}` another {' or '.join(f'`{option}`' for option in each.options)}"
+        for each in side
+        if each.options
+    ]
+    rest = [each.name for each in side if not each.options]
     return " and ".join([*changes, *([f"take out {listed(rest)}"] if rest else [])])
 
 

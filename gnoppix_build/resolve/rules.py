@@ -5,22 +5,39 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from gnoppix_build.diagnostics import Diagnostic
-from gnoppix_build.resolve.claims import check_ports, check_users
+from gnoppix_build.resolve.accounts import check_accounts
+from gnoppix_build.resolve.claims import (
+    check_groups,
+    check_ports,
+    check_redirects,
+    check_services,
+    check_sockets,
+    check_users,
+)
 from gnoppix_build.resolve.features import check_features
 from gnoppix_build.resolve.kernel import check_arguments, check_modules, check_settings_of_kernel
+from gnoppix_build.resolve.refusals import check_refusals
 from gnoppix_build.resolve.selection import Selection
 from gnoppix_build.resolve.units import check_unit_switches
+from gnoppix_build.resolve.ways import check_ways
 
 Rule = Callable[[Selection], Iterator[Diagnostic]]
 
 RULES: Final[tuple[Rule, ...]] = (
+    check_accounts,
     check_arguments,
     check_features,
+    check_groups,
     check_modules,
     check_ports,
+    check_redirects,
+    check_refusals,
+    check_services,
     check_settings_of_kernel,
+    check_sockets,
     check_unit_switches,
     check_users,
+    check_ways,
 )
 
 
