@@ -41,6 +41,28 @@ def encode_systemd(value: object) -> str:
     return _line(value).replace("\\", "\\\\").replace("%", "%%")
 
 
+def encode_systemd_argument(value: object) -> str:
+    """Write one argument of a command line in a unit file, quoted where it is more than a word.
+
+    Source: systemd.service(5), "COMMAND LINES".
+    """
+    text = encode_systemd(value).replace("$", "$$")
+    if text and _SHELL_WORD.fullmatch(text):
+        return text
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def encode_openvpn_parameter(value: object) -> str:
+    """Write a parameter of openvpn's configuration, quoted where it is more than a word.
+
+    Source: openvpn(8), "COMMENTS, QUOTES AND ESCAPES".
+    """
+    text = _line(value)
+    if _SHELL_WORD.fullmatch(text):
+        return text
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
+
+
 def encode_environment(value: object) -> str:
     """Write a value of an environment file such as locale.conf(5)."""
     text = _line(value)
@@ -91,7 +113,9 @@ ENCODERS: Final[Mapping[str, Callable[..., str]]] = {
     "environment": encode_environment,
     "ini": encode_ini,
     "nft": encode_nft,
+    "openvpn_parameter": encode_openvpn_parameter,
     "systemd": encode_systemd,
     "toml": encode_toml,
+    "systemd_argument": encode_systemd_argument,
     "torrc": encode_torrc,
 }

@@ -31,11 +31,15 @@ def requirements(component: str, catalog: Catalog) -> set[str]:
 
 
 def write_profile(case: Path, folder: Path) -> Path:
+    """Write a profile of the case's component, what it requires, and the case's `beside.yaml`."""
     component = case.parents[1].name
     catalog = load_catalog([COMPONENTS_FOLDER], SourceFolders([ROOT]))
     lines = ["version: 1", "name: golden", "components:"]
     lines += [f"  {each}: {{}}" for each in sorted(requirements(component, catalog))]
     lines += [f"  {component}:", textwrap.indent((case / "options.yaml").read_text(), "    ")]
+    beside = case / "beside.yaml"
+    if beside.exists():
+        lines += [textwrap.indent(beside.read_text(), "  ")]
     profile = folder / "golden.yaml"
     profile.write_text("\n".join(lines))
     return profile

@@ -12,7 +12,13 @@ from gnoppix_build.catalog.manifest import Manifest, Units, User
 from gnoppix_build.diagnostics import Span
 from gnoppix_build.language.node import Table
 from gnoppix_build.lock.model import Lock, Package, PackageSet
-from gnoppix_build.render.encoders import encode_environment, encode_systemd, encode_torrc
+from gnoppix_build.render.encoders import (
+    encode_environment,
+    encode_openvpn_parameter,
+    encode_systemd,
+    encode_systemd_argument,
+    encode_torrc,
+)
 from gnoppix_build.render.render import render
 from gnoppix_build.render.sources import SourceFile
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
@@ -144,6 +150,11 @@ def test_render_refuses_a_name_that_is_not_there() -> None:
         (encode_torrc(9050), "9050"),
         (encode_torrc('a "b" #c'), '"a \\"b\\" #c"'),
         (encode_systemd("100% a\\b"), "100%% a\\\\b"),
+        (encode_systemd_argument("a+b/c"), "a+b/c"),
+        (encode_systemd_argument('100% of "$a\\b"'), '"100%% of \\"$$a\\\\b\\""'),
+        (encode_systemd_argument(""), '""'),
+        (encode_openvpn_parameter("/etc/ca.crt"), "/etc/ca.crt"),
+        (encode_openvpn_parameter('a "b" \\ #c'), '"a \\"b\\" \\\\ #c"'),
         (encode_environment("C.UTF-8"), "C.UTF-8"),
         (encode_environment("a $b"), '"a \\$b"'),
     ],

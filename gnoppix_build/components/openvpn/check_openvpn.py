@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `openvpn` promises of a system."""
+
+import json
+from typing import Any
+
+import pytest
+
+UNIT = "gnoppix-openvpn.service"
+NO_CAPABILITY = "0000000000000000"
+# The directives that decide what a server may ask of this machine.
+FILTER_END = 'pull-filter ignore ""'
+NEVER_TAKEN = ("redirect", "route", "dhcp-option", "dns", "up", "setenv")
+
+
+def skip_without_openvpn(host: Any) -> None:
+    """Skip a check of the process on a system that was given no login."""
+    if not host.service(UNIT).is_running:
+        said = host.check_output(f"systemctl show --property=ConditionResult --value {UNIT}")
+        assert said == "no", f"`{UNIT}` is down, though there is a login"
+        pytest.skip("the system was given no login")
+
+
+@pytest.mark.static
+@pytest.mark.running
+def test_openvpn_is_enabled(host: Any) -> None:
+    """Our unit is started, and the package's own, which starts tunnels elsewhere, is masked."""
+    assert host.service(UNIT).is_enabled
+    assert host.service("openvpn").is_masked
+
+
+@pytest.mark.static
+@pytest.mark.running
+def test_openvpn_has_its_number(host: Any) -> None:
+    """The user of openvpn has the number that the component declares."""
+    assert host.user("openvpn").uid == 115
+
+
+@pytest.mark.static
+def test_login_is_not_in_the_image(host: Any) -> None:
+    """No credential lies where openvpn would take it from."""
+    places = [
+        f"{folder}/{kind}/openvpn.{name}"
+        for folder in ("/etc", "/run", "/usr/lib")
+        for kind in ("credstore", "credstore.encrypted")
+        for name in ("certificate", "key", "password", "tls-crypt")
+    ]
+    assert [each for each in places if host.file(each).exists] == []
+
+
+@pytest.mark.static
+def test_server_decides_nothing_but_addresses(host: Any) -> None:
+    """What a server pushes is ignored unless a line admits it, and none admits a route."""
+    lines = host.file("/etc/gnoppix/openvpn.conf").content_string.splitlines()
+    filters = [line for line in lines if line.startswith("pull-filter")]
+    assert filters[-1] == FILTER_END
+    taken = [line.split('"')[1] for line in filters[:-1] if line.split()[1] == "accept"]
+    strange = [each for each in taken for never in NEVER_TAKEN if never.startswith(each.strip())]
+    assert strange == []
+    assert {"ifconfig-noexec", "route-noexec"} <= {*lines}
+
+
+@pytest.mark.running
+def test_nothing_leads_past_the_tunnel(host: Any) -> None:
+    """There is no route but by the tunnel, connected or not."""
+    routes = json.loads(host.check_output("ip -json route show"))
+    assert {route["dev"] for route in routes} <= {"tun0"}
+
+
+@pytest.mark.running
+def test_openvpn_is_confined(host: Any) -> None:
+    """The process runs beneath the tunnel, as its own user, without a capability."""
+    skip_without_openvpn(host)
+    pid = host.check_output(f"systemctl show --property=MainPID --value {UNIT}")
+    status = host.file(f"/proc/{pid}/status").content_string
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    assert fields["Uid"].split() == ["115"] * 4
+    assert {fields[name].strip() for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {
+        NO_CAPABILITY
+    }
+    inside = host.check_output("ip netns exec carrier readlink /proc/self/ns/net")
+    assert host.check_output(f"readlink /proc/{pid}/ns/net") == inside
