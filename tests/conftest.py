@@ -17,6 +17,10 @@ WANTED_PROFILES = "GNOPPIX_BUILD_TEST_PROFILES"
 CHANGE = ("tor: {mode: transparent", "tor: {socks-port: 9150, mode: transparent")
 
 
+def pytest_report_header() -> str:
+    return f"images: everything, {', '.join(choose_profiles())} (of {', '.join(SHIPPED)})"
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "shipped_profile" in metafunc.fixturenames:
         metafunc.parametrize("shipped_profile", choose_profiles())
@@ -44,9 +48,6 @@ def count_commits() -> int:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if TIMES:
-        built = f"everything, {', '.join(choose_profiles())} (of {', '.join(SHIPPED)})"
-        terminalreporter.section("images")
-        terminalreporter.write_line(f"profiles built and booted: {built}")
         terminalreporter.section("budgets of slow parts")
         for line in TIMES:
             terminalreporter.write_line(line)

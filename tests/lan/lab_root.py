@@ -35,14 +35,15 @@ def make_lab_root(packages: tuple[str, ...] = PACKAGES) -> Path:
     lab.mkdir(parents=True, exist_ok=True)
     with (lab / "lock").open("w") as waiting:
         fcntl.flock(waiting, fcntl.LOCK_EX)
-        lock = _lock_packages(packages, cache)
+        lock = lock_packages(packages, cache)
         target = lab / digest_of([astuple(package) for package in lock.tools.packages])
         if not target.is_dir():
             _bootstrap(lock, cache, target)
     return target
 
 
-def _lock_packages(packages: tuple[str, ...], cache: Path) -> Lock:
+def lock_packages(packages: tuple[str, ...], cache: Path) -> Lock:
+    """Lock what these packages and a bare system need, as tools."""
     return make_lock(
         suite=SUITE,
         areas=("main",),

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The configuration of a profile on a machine that is there already, in place of an image."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from bench import Bench
+from lab_root import lock_packages, make_lab_root
+
+from gnoppix_build.app.verify import check_tree, plan_checks
+from gnoppix_build.cli import session
+from gnoppix_build.effects import pool
+from gnoppix_build.effects.apt_mirrors import host_mirrors
+from gnoppix_build.targets.tree import TreeHost
+
+pytestmark = pytest.mark.root
+
+PROFILE = "minimal"
+OF_A_MACHINE = ("ansible-core", "dbus", "python3-apt", "systemd", "systemd-sysv", "udev")
+
+
+class UnsafeLoader(yaml.SafeLoader):
+    """Reads the rendered variables, whose tag is for Ansible."""
+
+
+def construct_list(loader: UnsafeLoader, node: yaml.SequenceNode) -> list[object]:
+    return loader.construct_sequence(node, deep=True)
+
+
+UnsafeLoader.add_constructor("!unsafe", construct_list)
+
+
+def declared_packages(tree: Path) -> set[str]:
+    variables = yaml.load((tree / "inventory/group_vars/all.yml").read_text(), UnsafeLoader)
+    return {name for each in variables["gnoppix_components"] for name in each["packages"]}
+
+
+def offer_packages(packages: set[str], root: Path) -> None:
+    """Give the machine, which has no network, an archive of what it has and is to get."""
+    cache = session.cache_folder()
+    wanted = lock_packages(tuple(sorted({*OF_A_MACHINE, *packages})), cache).tools.packages
+    pool.fetch(wanted, host_mirrors(None), cache / "pool", root.parent / "fetch.log")
+    pool.write_repository(wanted, cache / "pool", root.parent / "archive")
+    source = root / "etc/apt/sources.list.d/archive.list"
+    source.write_text("deb [trusted=yes] file:///beside/archive ./\n")
+
+
+@contextmanager
+def booted(root: Path) -> Iterator["Machine"]:
+    """Boot a tree as a container without a network card; it sees what lies beside its root."""
+    container = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot")
+    places = [f"--directory={root}", f"--bind-ro={root.parent}:/beside", "--private-network"]
+    with (root.parent / "console.log").open("wb") as console:
+        process = subprocess.Popen(
+            (*container, *places), stdin=subprocess.DEVNULL, stdout=console, stderr=console
+        )
+        try:
+            machine = Machine(process.pid)
+            machine.wait_until_up()
+            yield machine
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A booted container."""
+
+    nspawn_pid: int
+
+    def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command in it."""
+        children = Path(f"/proc/{self.nspawn_pid}/task/{self.nspawn_pid}/children")
+        leader = children.read_text().split()[0]
+        return subprocess.run(
+            ("nsenter", "--all", f"--target={leader}", "--", *command),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    def wait_until_up(self, timeout_s: float = 60.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        state = ""
+        while time.monotonic() < deadline:
+            with suppress(FileNotFoundError, IndexError):
+                state = self.run("systemctl", "is-system-running").stdout.strip()
+            if state in {"running", "degraded"}:
+                return
+            time.sleep(0.5)
+        raise AssertionError(f"the container did not boot: {state}")
+
+    def play(self) -> str:
+        """Apply the rendered tree; gives Ansible's last line."""
+        inventory = ("--inventory", "/beside/rendered/inventory", "--connection", "local")
+        said = self.run("ansible-playbook", *inventory, "/beside/rendered/project/machine.yml")
+        assert said.returncode == 0, said.stdout + said.stderr
+        return said.stdout.strip().splitlines()[-1]
+
+
+def test_machine_gets_the_configuration_and_a_second_run_changes_nothing(
+    bench: Bench, tmp_path: Path
+) -> None:
+    tree = tmp_path / "rendered"
+    rendered = bench.run("render", PROFILE, "--target", "machine", "-o", tree)
+    assert rendered.status == 0, rendered.talk
+    root = tmp_path / "machine"
+    subprocess.run(("cp", "-a", make_lab_root(OF_A_MACHINE), root), check=True)
+    offer_packages(declared_packages(tree), root)
+    with booted(root) as machine:
+        accounts = [
+            f"/beside/rendered/sysusers/{file.name}" for file in (tree / "sysusers").iterdir()
+        ]
+        made = machine.run("systemd-sysusers", *accounts)
+        assert made.returncode == 0, made.stderr
+        first, second = machine.play(), machine.play()
+        assert "failed=0" in first
+        assert "changed=0" not in first
+        assert "changed=0" in second
+        resolved = session.require_profile(PROFILE, (), "machine")
+        findings = check_tree(plan_checks(resolved), TreeHost(root))
+    faults = [each for each in findings if each.outcome == "fail"]
+    assert faults == []
+    assert len(findings) > 5
+    shutil.rmtree(root)
