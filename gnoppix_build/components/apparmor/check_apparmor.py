@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `apparmor` promises of a system."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+PROFILES = "/sys/kernel/security/apparmor/profiles"
+ENFORCED = "(enforce)"
+OWN = "gnoppix."
+
+
+def network_units(policy: Any) -> list[str]:
+    """Name the units whose user listens, or sends beyond this machine."""
+    declared = (*policy.listeners, *policy.direct, *policy.links, *policy.carried)
+    users = {each.user for each in declared}
+    return [service.unit for service in policy.services if service.user in users]
+
+
+def loaded_profiles(host: Any) -> dict[str, str]:
+    """Read the profiles that the kernel has: name -> mode, in brackets."""
+    lines = host.check_output(f"cat {PROFILES}").splitlines()
+    return {name: mode for name, _, mode in (line.rpartition(" ") for line in lines)}
+
+
+def labels_of(host: Any, unit: str) -> list[str]:
+    """Read the label of each process of a unit."""
+    group = host.check_output("systemctl show --property=ControlGroup --value %s", unit)
+    if not group:
+        return []
+    listing = host.check_output("cat $(find %s -name cgroup.procs)", f"/sys/fs/cgroup{group}")
+    # A process that ended meanwhile has no label.
+    labels = [host.run(f"cat /proc/{pid}/attr/apparmor/current") for pid in listing.split()]
+    return [said.stdout.strip() for said in labels if said.rc == 0]
+
+
+def lacks_of(host: Any, unit: str, profiles: dict[str, str]) -> Iterator[str]:
+    """Say what of a unit is not held to a profile."""
+    labels = labels_of(host, unit)
+    for label in labels:
+        if not label.endswith(ENFORCED):
+            yield f"{unit}: a process is `{label}`"
+    if labels:
+        return
+    name = host.check_output("systemctl show --property=AppArmorProfile --value %s", unit)
+    if profiles.get(name) != ENFORCED:
+        yield f"{unit} is not running, and would run as `{name or 'unconfined'}`"
+
+
+@pytest.mark.static
+@pytest.mark.running
+def test_apparmor_is_enabled(host: Any) -> None:
+    """The profiles are loaded at every start."""
+    assert host.service("apparmor").is_enabled
+
+
+@pytest.mark.running
+def test_kernel_enforces_profiles(host: Any) -> None:
+    """The kernel uses AppArmor, and has profiles that it enforces."""
+    assert host.check_output("cat /sys/module/apparmor/parameters/enabled") == "Y"
+    modules = host.check_output("cat /sys/kernel/security/lsm").split(",")
+    assert "apparmor" in modules
+    assert not {"selinux", "smack", "tomoyo"} & {*modules}
+    assert ENFORCED in loaded_profiles(host).values()
+
+
+@pytest.mark.running
+def test_services_with_a_network_are_confined(host: Any, policy: Any) -> None:
+    """Every process of a service that listens or sends is held to an enforced profile."""
+    profiles = loaded_profiles(host)
+    units = network_units(policy)
+    assert [lack for unit in units for lack in lacks_of(host, unit, profiles)] == []
+
+
+@pytest.mark.running
+def test_our_profiles_deny_nothing_that_is_needed(host: Any) -> None:
+    """No profile of ours has refused anything to its service since the start."""
+    log = host.run("journalctl --boot --dmesg --output=cat --grep='apparmor=\"DENIED\"'").stdout
+    denied = [line for line in log.splitlines() if f'profile="{OWN}' in line]
+    assert denied == []
