@@ -27,6 +27,7 @@ LinkProtocol = Literal["arp", "dhcp4", "nd"]
 class Listener(Declaration):
     """A socket that a user of the component listens on; `open_to` lists who may connect.
 
+    A port that an option of type `ports` decides is a socket for each of them.
     `open_to` holds user names, or `everyone` for every local user.
     """
 

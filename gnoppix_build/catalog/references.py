@@ -62,7 +62,7 @@ def _check_condition(
 def _sources(manifest: Manifest) -> Iterator[tuple[Path, object, frozenset[str]]]:
     """Give whatever an option may decide: its place, what stands there, the types that fit."""
     for index, listener in enumerate(manifest.listens):
-        yield ("listens", index, "port"), listener.port, frozenset(("port",))
+        yield ("listens", index, "port"), listener.port, PORT_TYPES
         yield ("listens", index, "address"), listener.address, frozenset(("address",))
     for index, redirect in enumerate(manifest.redirects):
         yield ("redirects", index, "port"), redirect.port, frozenset(("port",))

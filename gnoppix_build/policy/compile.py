@@ -82,16 +82,16 @@ class _Compiler:
             for each in component.manifest.listens:
                 if component.holds(each.when):
                     (address,) = component.addresses_of((each.address,))
-                    (port,) = component.ports_of((each.port,))
-                    yield PolicyListener(
-                        component.name,
-                        each.user,
-                        each.protocol,
-                        address,
-                        port,
-                        tuple(sorted(each.open_to)),
-                        self._namespace(component, each.namespace),
-                    )
+                    for port in component.ports_of((each.port,)):
+                        yield PolicyListener(
+                            component.name,
+                            each.user,
+                            each.protocol,
+                            address,
+                            port,
+                            tuple(sorted(each.open_to)),
+                            self._namespace(component, each.namespace),
+                        )
 
     def sockets(self) -> Iterator[PolicySocket]:
         for component in self._components:

@@ -35,10 +35,11 @@ def check_ports(selection: Selection) -> Iterator[Diagnostic]:
     for component in selection.components:
         for index, listener in enumerate(component.manifest.listens):
             if component.holds(listener.when):
-                port, party = _claim_port(component, index, listener)
                 (address,) = component.addresses_of((listener.address,))
-                holder = _Holder(party, address, listener.namespace)
-                wanted[listener.protocol, port].append(holder)
+                for port in component.ports_of((listener.port,)):
+                    party = _claim_port(component, index, listener)
+                    holder = _Holder(party, address, listener.namespace)
+                    wanted[listener.protocol, port].append(holder)
     for (protocol, port), holders in wanted.items():
         taken = [each.party for each in holders if any(_meet(each, other) for other in holders)]
         if taken:
@@ -147,19 +148,17 @@ def _tell_taken(code: str, wanted: Mapping[str, Sequence[Party]]) -> Iterator[Di
             yield tell_claims(code, thing, claims)
 
 
-def _claim_port(component: ResolvedComponent, index: int, listener: Listener) -> tuple[int, Party]:
+def _claim_port(component: ResolvedComponent, index: int, listener: Listener) -> Party:
     name = component.name
     if not isinstance(listener.port, FromOption):
         fact = f"`{name}` always takes it"
-        return listener.port, make_party(component, ("listens", index, "port"), fact, {})
+        return make_party(component, ("listens", index, "port"), fact, {})
     option = listener.port.option
-    value = component.options[option]
-    assert isinstance(value, int), "the manifest was checked: the option is a port"
     if place := component.place_of(option):
-        return value, Party(name, place, f"`{name}` takes it here", (), (option,))
+        return Party(name, place, f"`{name}` takes it here", (), (option,))
     default = span_of(component.root, ("options", option, "default"))
     note = Note(f"`{name}` takes it here (its default)", default)
-    return value, Party(name, component.place, f"`{name}` is asked for here", (note,), (option,))
+    return Party(name, component.place, f"`{name}` is asked for here", (note,), (option,))
 
 
 def _meet(one: _Holder, other: _Holder) -> bool:
