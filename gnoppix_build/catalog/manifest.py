@@ -16,6 +16,7 @@ from gnoppix_build.language.leaves import (
     Line,
     ModuleName,
     PackageName,
+    Pattern,
     SysctlKey,
     UserName,
 )
@@ -66,7 +67,8 @@ class Units(Declaration):
 class Option(Declaration):
     """One option: type, default, documentation and an example.
 
-    Without a default it has to be given.
+    Without a default it has to be given. `pattern` is a regular expression that each text of the
+    types `text` and `texts` has to match as a whole; a mistake is answered with the example.
     """
 
     type: Literal[
@@ -85,6 +87,7 @@ class Option(Declaration):
     ]
     default: WrittenValue | None = None
     choices: tuple[str, ...] = ()
+    pattern: Pattern = ""
     doc: str
     example: WrittenValue
 

@@ -22,11 +22,12 @@ class Conditional(Protocol):
 
 
 PORT_TYPES: Final = frozenset(("port", "ports"))
+TEXT_TYPES: Final = frozenset(("text", "texts"))
 ADDRESS_TYPES: Final = frozenset(("address", "addresses"))
 
 
 def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
-    """Find conditions, ports and addresses of options, or of values, that do not exist."""
+    """Find conditions, ports, addresses and patterns that do not fit the options."""
     parts: dict[str, Sequence[Conditional]] = {
         "groups": manifest.groups,
         "users": manifest.users,
@@ -41,6 +42,10 @@ def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
     for key, declarations in parts.items():
         for index, declaration in enumerate(declarations):
             yield from _check_condition(declaration.when, manifest, root, (key, index, "when"))
+    for name, option in manifest.options.items():
+        if option.pattern and option.type not in TEXT_TYPES:
+            message = f"`{name}` is of type `{option.type}`, a pattern is for texts"
+            yield Diagnostic("wrong-type", message, span_of(root, ("options", name, "pattern")))
     for path, source, types in _sources(manifest):
         if isinstance(source, FromOption):
             yield from _check_source(source, types, manifest, root, path)

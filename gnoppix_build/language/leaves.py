@@ -116,6 +116,15 @@ def check_line(value: str) -> str:
     return value
 
 
+def check_pattern(value: str) -> str:
+    """Let a regular expression pass."""
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise mistake("not-a-pattern", f"`{value}` is no regular expression: {error}") from error
+    return value
+
+
 def matching(pattern: str, code: str, noun: str, hint: str | None = None) -> tuple[Any, ...]:
     """Make the annotations of a text that has to match a pattern as a whole."""
     compiled = re.compile(pattern, re.ASCII)
@@ -151,6 +160,7 @@ Exposure = Annotated[
 ]
 """Tenths of what systemd-analyze(1), "security", calls the overall exposure level."""
 IpAddress = Annotated[str, StringConstraints(strict=True), AfterValidator(check_address)]
+Pattern = Annotated[str, StringConstraints(strict=True), AfterValidator(check_pattern)]
 
 _NAME = matching(
     "[a-z0-9][a-z0-9._-]{0,63}",
