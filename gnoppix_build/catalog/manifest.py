@@ -125,9 +125,13 @@ class OptionalContribution(Contribution):
 
 
 class Refusal(Declaration):
-    """Options of one component that cannot hold together, and what to do instead."""
+    """Options of one component that cannot hold together, and what to do instead.
+
+    With values as in `unless`, they can.
+    """
 
     when: Condition
+    unless: Condition = Field(default_factory=dict)
     because: Line
     hint: Line
 

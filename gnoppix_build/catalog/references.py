@@ -42,6 +42,8 @@ def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
     for key, declarations in parts.items():
         for index, declaration in enumerate(declarations):
             yield from _check_condition(declaration.when, manifest, root, (key, index, "when"))
+    for index, refusal in enumerate(manifest.refuses):
+        yield from _check_condition(refusal.unless, manifest, root, ("refuses", index, "unless"))
     for name, option in manifest.options.items():
         if option.pattern and option.type not in TEXT_TYPES:
             message = f"`{name}` is of type `{option.type}`, a pattern is for texts"

@@ -13,7 +13,7 @@ from gnoppix_build.catalog.service import Service
 from gnoppix_build.report.check_file import CheckPromise
 from gnoppix_build.report.component import DescribedComponent
 from gnoppix_build.report.network import egress_line, listener_line, redirect_line, socket_line
-from gnoppix_build.report.words import code, condition, listing, score, spell
+from gnoppix_build.report.words import code, condition, exception, listing, score, spell
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ def _relations(manifest: Manifest) -> Iterator[str]:
     if len(manifest.targets) == 1:
         yield f"only for a target of type {manifest.targets[0]}"
     for refusal in manifest.refuses:
-        yield f"refused{condition(refusal.when)}: {refusal.because}; {refusal.hint}"
+        exceptions = exception(refusal.unless)
+        yield f"refused{condition(refusal.when)}{exceptions}: {refusal.because}; {refusal.hint}"
 
 
 def _option(name: str, option: Option) -> str:

@@ -36,10 +36,20 @@ def source(value: object, manifest: Manifest) -> str:
 
 def condition(when: Condition) -> str:
     """Write when something holds, as the end of a sentence; empty: always."""
-    clauses = [
-        f"{code(option)} is {' or '.join(map(code, values))}" for option, values in when.items()
-    ]
-    return f", when {' and '.join(clauses)}" if clauses else ""
+    return f", when {_clauses(when)}" if when else ""
+
+
+def exception(unless: Condition) -> str:
+    """Write when something does not hold after all; empty: never."""
+    return f", unless {_clauses(unless)}" if unless else ""
+
+
+def _clauses(values_by_option: Condition) -> str:
+    clauses = (
+        f"{code(option)} is {' or '.join(map(spell, values))}"
+        for option, values in values_by_option.items()
+    )
+    return " and ".join(clauses)
 
 
 def score(tenths: int) -> str:
