@@ -1,14 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `tor` promises of a system."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 UNIT = "tor@default.service"
+DROP_IN = f"/etc/systemd/system/{UNIT}.d/50-gnoppix.conf"
+TORRC = "/etc/tor/gnoppix.torrc"
 SECCOMP_FILTER = "2"
-SOCKETS = ("/run/tor/socks", "/run/tor/control")
+SOCKS = "/run/tor/socks"
+CONTROL = "/run/tor/control"
+COOKIE = "/run/tor/control.authcookie"
+# Asks tor for its version; what a stranger gets is a refusal of the kernel.
+ASK = """
+import pathlib, socket
+connection = socket.socket(socket.AF_UNIX)
+connection.connect("/run/tor/control")
+cookie = pathlib.Path("/run/tor/control.authcookie").read_bytes().hex()
+connection.sendall(f"AUTHENTICATE {cookie}\\r\\nGETINFO version\\r\\nQUIT\\r\\n".encode())
+print(b"".join(iter(lambda: connection.recv(4096), b"")).decode())
+"""
+STRANGER = "--reuid=65534 --regid=65534 --clear-groups"
+MEMBER = "--reuid=65534 --regid=65534 --groups=860"
+
+
+def settings(host: Any) -> list[tuple[str, str]]:
+    """Read the keys and values of torrc in their order."""
+    lines = host.file(TORRC).content_string.splitlines()
+    split = (line.partition(" ") for line in lines if line and not line.startswith("#"))
+    return [(key, value) for key, _, value in split]
+
+
+def values(host: Any, key: str) -> list[str]:
+    """Read what torrc says under a key."""
+    return [value for each, value in settings(host) if each == key]
 
 
 def main_process(host: Any) -> str:
@@ -18,33 +46,102 @@ def main_process(host: Any) -> str:
     return pid
 
 
+def processes(host: Any) -> list[str]:
+    """Give the numbers of all processes of the unit: tor, and the transport that it started."""
+    group = host.check_output(f"systemctl show --property=ControlGroup --value {UNIT}")
+    pids: list[str] = host.file(f"/sys/fs/cgroup{group}/cgroup.procs").content_string.split()
+    return pids
+
+
+def status(host: Any, pid: str) -> dict[str, str]:
+    """Read the fields of a process's status, see proc_pid_status(5)."""
+    lines = host.file(f"/proc/{pid}/status").content_string.splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def service_names(options: Mapping[str, Any]) -> list[str]:
+    """Name the onion services that the profile asks for."""
+    return [each.split()[0] for each in options["onion-services"]]
+
+
 @pytest.mark.static
 @pytest.mark.running
-def test_tor_has_its_number(host: Any) -> None:
-    """The user of tor has the number that the component declares."""
+def test_tor_has_its_numbers(host: Any, options: Mapping[str, Any]) -> None:
+    """The user of tor, and the group that may steer it, have the declared numbers."""
     assert host.user("debian-tor").uid == 110
+    if options["control"]:
+        assert host.group("tor-control").gid == 860
 
 
 @pytest.mark.static
 def test_tor_reads_only_our_files(host: Any) -> None:
     """The unit names the component's own files in place of the package's."""
-    drop_in = "/etc/systemd/system/tor@default.service.d/50-gnoppix.conf"
-    starts = [
-        line
-        for line in host.file(drop_in).content_string.splitlines()
-        if line.startswith("ExecStart=/")
-    ]
+    lines = host.file(DROP_IN).content_string.splitlines()
+    starts = [line for line in lines if line.startswith("ExecStart=/")]
     files = "--defaults-torrc /etc/tor/gnoppix-defaults.torrc -f /etc/tor/gnoppix.torrc"
     assert starts == [f"ExecStart=/usr/bin/tor {files} --RunAsDaemon 0"]
+    defaults = host.file("/etc/tor/gnoppix-defaults.torrc").content_string.splitlines()
+    assert [line for line in defaults if line and not line.startswith("#")] == []
 
 
 @pytest.mark.static
-@pytest.mark.running
-def test_names_are_asked_at_this_machine(host: Any) -> None:
-    """No name server but this machine is known."""
-    lines = host.file("/etc/resolv.conf").content_string.splitlines()
-    servers = [line for line in lines if line.startswith("nameserver")]
-    assert servers == ["nameserver 127.0.0.1"]
+def test_every_door_of_tor_is_on_the_loopback_interface(host: Any) -> None:
+    """No port is open to the network, and no socket to every local user."""
+    doors = [(key, value) for key, value in settings(host) if key.endswith(("Port", "Socket"))]
+    inside = [key for key, value in doors if value.startswith("127.0.0.1:")]
+    assert {"SocksPort"} <= {*inside} <= {"SocksPort", "TransPort", "DNSPort"}
+    rest = {key: value for key, value in doors if key not in inside}
+    onion_ports = rest.pop("HiddenServicePort", None)
+    assert onion_ports is None or "WorldWritable" not in onion_ports
+    assert rest["ControlPort"] == "0"
+    assert rest["ControlSocket"] in {"0", f"{CONTROL} GroupWritable RelaxDirModeCheck"}
+    assert rest.keys() == {"ControlPort", "ControlSocket"}
+
+
+@pytest.mark.static
+def test_tor_is_relaxed_for_bridges_only(host: Any, options: Mapping[str, Any]) -> None:
+    """Tor filters its own system calls unless it is told not to, and starts no other program."""
+    assert values(host, "Sandbox") == ["1" if options["sandbox"] else "0"]
+    programs = {"obfs4": "/usr/bin/obfs4proxy", "snowflake": "/usr/bin/snowflake-client"}
+    transport = options["bridges"]
+    expected = [f"{transport} exec {programs[transport]}"] if transport != "none" else []
+    assert values(host, "ClientTransportPlugin") == expected
+    foreign = [program for name, program in programs.items() if name != transport]
+    assert [program for program in foreign if host.file(program).exists] == []
+
+
+@pytest.mark.static
+def test_bridges_are_of_the_transport_that_is_there(host: Any, options: Mapping[str, Any]) -> None:
+    """Tor is entered by the listed bridges only, each of the one transport that is installed."""
+    is_bridged = options["bridges"] != "none"
+    assert values(host, "UseBridges") == (["1"] if is_bridged else [])
+    lines = options["bridge-lines"] if is_bridged else ()
+    assert [line.split()[0] for line in lines] == [options["bridges"]] * len(lines)
+    assert len(values(host, "Bridge")) == len(lines)
+
+
+@pytest.mark.static
+def test_consent_is_asked_for_at_each_start(host: Any, options: Mapping[str, Any]) -> None:
+    """Tor starts off the network if a person has to agree first."""
+    assert values(host, "DisableNetwork") == (["1"] if options["consent"] else [])
+    assert host.file("/usr/bin/tor-consent").exists == options["consent"]
+
+
+@pytest.mark.static
+def test_image_has_no_key_of_an_onion_service(host: Any) -> None:
+    """The keys of onion services are made on the machine itself: an image has none."""
+    assert host.find_files("/var/lib/tor/**/hs_ed25519_secret_key") == []
+    assert host.find_files("/var/lib/tor/keys/*") == []
+
+
+@pytest.mark.static
+def test_onion_services_are_the_listed_ones(host: Any, options: Mapping[str, Any]) -> None:
+    """Each onion service has a folder of its own, and each of its clients a listed service."""
+    names = service_names(options)
+    assert values(host, "HiddenServiceDir") == [f"/var/lib/tor/onion-{name}" for name in names]
+    assert len({*names}) == len(names), "a name is there twice"
+    strangers = {each.split()[0] for each in options["onion-clients"]} - {*names}
+    assert strangers == set()
 
 
 @pytest.mark.running
@@ -54,34 +151,84 @@ def test_tor_is_running(host: Any) -> None:
 
 
 @pytest.mark.running
-def test_tor_is_confined_by_seccomp(host: Any) -> None:
-    """Tor runs behind a filter of system calls, and is told to add its own."""
-    status = host.file(f"/proc/{main_process(host)}/status").content_string
-    fields = dict(line.split(":", 1) for line in status.splitlines())
-    assert fields["Seccomp"].strip() == SECCOMP_FILTER
-    assert "Sandbox 1" in host.file("/etc/tor/gnoppix.torrc").content_string.splitlines()
+def test_tor_has_no_privilege(host: Any) -> None:
+    """tor, and what it starts, are its own user behind a filter, with no way to more."""
+    for pid in processes(host):
+        fields = status(host, pid)
+        assert fields["Uid"].split() == ["110"] * 4
+        assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
+        assert fields["NoNewPrivs"] == "1"
+        assert fields["Seccomp"] == SECCOMP_FILTER
 
 
 @pytest.mark.running
 def test_tor_is_confined_by_apparmor(host: Any) -> None:
-    """The package's AppArmor profile is enforced on tor."""
-    label = host.check_output(f"cat /proc/{main_process(host)}/attr/current")
-    assert label == "system_tor (enforce)"
+    """The package's AppArmor profile is enforced on tor, and on what it starts."""
+    labels = {host.check_output(f"cat /proc/{pid}/attr/current") for pid in processes(host)}
+    assert labels == {"system_tor (enforce)"}
 
 
 @pytest.mark.running
-def test_tor_has_no_open_sockets_in_the_file_system(host: Any) -> None:
-    """There is no socket that a program without a network could use."""
-    assert [path for path in SOCKETS if host.file(path).exists] == []
+def test_bridges_have_their_program(host: Any, options: Mapping[str, Any]) -> None:
+    """The transport of the bridges runs beside tor, if it is wanted and tor may use the network."""
+    programs = {"none": [], "obfs4": ["obfs4proxy"], "snowflake": ["snowflake-clien"]}
+    started = [] if options["consent"] else programs[options["bridges"]]
+    assert sorted(status(host, pid)["Name"] for pid in processes(host)) == [*started, "tor"]
 
 
 @pytest.mark.running
-def test_tor_listens_only_where_it_says(host: Any, options: Mapping[str, object]) -> None:
-    """Tor has no control port, and no port but those of its mode."""
-    names = ["socks-port"]
+def test_tor_listens_only_where_it_says(host: Any, options: Mapping[str, Any]) -> None:
+    """Tor has no port but those of its mode; none before a person has agreed, where one has to."""
+    ports = [options["socks-port"], *options["isolated-ports"]]
     if options["mode"] == "transparent":
-        names += ["dns-port", "trans-port"]
+        ports += [options["dns-port"], options["trans-port"]]
     pid = main_process(host)
     lines = host.check_output("ss -H -l -n -t -u -p").splitlines()
     found = {line.split()[4] for line in lines if f"pid={pid}," in line}
-    assert found == {f"127.0.0.1:{options[name]}" for name in names}
+    assert found == ({f"127.0.0.1:{port}" for port in ports} if not options["consent"] else set())
+
+
+@pytest.mark.running
+def test_control_socket_answers_only_its_group(host: Any, options: Mapping[str, Any]) -> None:
+    """Members of `tor-control` may steer tor, nobody else; without the option there is no way."""
+    assert not host.file(SOCKS).exists
+    assert host.file(CONTROL).exists == host.file(COOKIE).exists == options["control"]
+    refused = host.run(f"setpriv {STRANGER} python3 -I -c %s", ASK)
+    answered = host.run(f"setpriv {MEMBER} python3 -I -c %s", ASK)
+    assert refused.rc != 0
+    assert (answered.rc == 0) == options["control"], answered.stderr
+    assert ("250-version=" in answered.stdout) == options["control"]
+
+
+@pytest.mark.running
+def test_onion_services_have_addresses(host: Any, options: Mapping[str, Any]) -> None:
+    """Each onion service has made its key, which only tor can read, and knows its address."""
+    for name in service_names(options):
+        folder = host.file(f"/var/lib/tor/onion-{name}")
+        assert (folder.user, folder.mode) == ("debian-tor", 0o700)
+        address = host.file(f"{folder.path}/hostname").content_string
+        assert re.fullmatch(r"[a-z2-7]{56}\.onion\n", address)
+
+
+@pytest.mark.running
+def test_onion_services_know_their_clients(host: Any, options: Mapping[str, Any]) -> None:
+    """Each onion service has the public keys of its listed clients, and of nobody else."""
+    expected = {
+        f"/var/lib/tor/onion-{name}/authorized_clients/{client}.auth": f"descriptor:x25519:{key}"
+        for name, client, key in (each.split() for each in options["onion-clients"])
+    }
+    pattern = "find /var/lib/tor -path '*/authorized_clients/*' -type f"
+    found = host.check_output(pattern).split()
+    assert {path: host.file(path).content_string.strip() for path in found} == expected
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_consent_opens_the_network(host: Any, options: Mapping[str, Any]) -> None:
+    """A member of `tor-control` puts tor on the network, a stranger does not."""
+    if not options["consent"]:
+        pytest.skip("tor needs nobody's consent here")
+    assert host.run(f"setpriv {STRANGER} tor-consent yes").rc != 0
+    assert host.check_output("tor-consent show") == "tor stays off the network"
+    assert host.run(f"setpriv {MEMBER} tor-consent yes").rc == 0
+    assert host.check_output("tor-consent show") == "tor uses the network"
