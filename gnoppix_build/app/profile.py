@@ -3,11 +3,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, Catalog, load_catalog
 from gnoppix_build.language.source import SourceReader
+from gnoppix_build.render.paths import check_paths
+from gnoppix_build.render.sources import ComponentReader
 from gnoppix_build.resolve.model import Target
-from gnoppix_build.resolve.resolve import Resolution, resolve
+from gnoppix_build.resolve.resolve import Resolution, resolve, sort_diagnostics
+
+
+class FolderReader(SourceReader, ComponentReader, Protocol):
+    """Reads profiles, and the folders of components."""
 
 
 def load_shipped_catalog(folders: Sequence[Path], reader: SourceReader) -> Catalog:
@@ -18,9 +25,21 @@ def load_shipped_catalog(folders: Sequence[Path], reader: SourceReader) -> Catal
 def load_profile(
     profile: str,
     folders: Sequence[Path],
-    reader: SourceReader,
+    reader: FolderReader,
     target: Target,
     profiles: Sequence[Path],
 ) -> Resolution:
-    """Resolve a profile, given by path or by the name of one in `profiles`."""
-    return resolve(profile, load_shipped_catalog(folders, reader), reader, target, profiles)
+    """Resolve a profile, given by path or by the name of one in `profiles`.
+
+    It is rendered as well, to find paths that two components bring.
+    """
+    catalog = load_shipped_catalog(folders, reader)
+    resolution = resolve(profile, catalog, reader, target, profiles)
+    if resolution.resolved is None:
+        return resolution
+    taken = tuple(check_paths(resolution.resolved, reader))
+    return Resolution(
+        resolved=None if taken else resolution.resolved,
+        diagnostics=sort_diagnostics((*resolution.diagnostics, *taken)),
+        sources=resolution.sources,
+    )

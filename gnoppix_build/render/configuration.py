@@ -19,7 +19,7 @@ from gnoppix_build.render.tree import ImageFile
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 
 TEMPLATE_SUFFIX: Final = ".j2"
-_FILES_FOLDER: Final = "files"
+FILES_FOLDER: Final = "files"
 _PLAIN_MODE: Final = 0o644
 _EXECUTABLE_MODE: Final = 0o755
 
@@ -40,26 +40,29 @@ def render_configuration(resolved: Resolved, reader: ComponentReader) -> tuple[I
 
     Templates see `options` (their component's own, `-` as `_`), `profile`, `policy` (PolicyTexts)
     and `header`, and a filter for each format in `encoders`. One that yields nothing gives no
-    file: that is how a file depends on an option.
+    file: that is how a file depends on an option. No path may be brought twice: ask `check_paths`.
     """
+    files: dict[str, ImageFile] = {}
+    for file in render_files(resolved, reader):
+        other = files.get(file.path)
+        assert other is None, f"`{file.path}` is brought by {file.origin} and {other}"
+        files[file.path] = file
+    return tuple(files[path] for path in sorted(files))
+
+
+def render_files(resolved: Resolved, reader: ComponentReader) -> Iterator[ImageFile]:
+    """Render each file of each component, whether or not another brings the same path."""
     environment = _make_environment()
     policy = compile_policy(resolved)
     shared = {"profile": _profile_variables(resolved), "policy": _policy_texts(policy)}
-    files: dict[str, ImageFile] = {}
     for component in resolved.components:
         header = (
             f"# Rendered by gnoppix-build: profile {resolved.name}, component {component.name}."
         )
         variables = {**shared, "options": _option_variables(component), "header": header}
-        for file in (
-            *_render_declarations(component, header),
-            *_render_sandboxes(component, policy, header),
-            *_render_files(component, reader, environment, variables),
-        ):
-            other = files.get(file.path)
-            assert other is None, f"`{file.path}` is brought by {file.origin} and {other}"
-            files[file.path] = file
-    return tuple(files[path] for path in sorted(files))
+        yield from _render_declarations(component, header)
+        yield from _render_sandboxes(component, policy, header)
+        yield from _render_folder(component, reader, environment, variables)
 
 
 def _policy_texts(policy: Policy) -> PolicyTexts:
@@ -93,13 +96,13 @@ def _option_variables(component: ResolvedComponent) -> Mapping[str, object]:
     return {name.replace("-", "_"): value for name, value in component.options.items()}
 
 
-def _render_files(
+def _render_folder(
     component: ResolvedComponent,
     reader: ComponentReader,
     environment: SandboxedEnvironment,
     variables: Mapping[str, object],
 ) -> Iterator[ImageFile]:
-    for source in sorted(reader.files_below(component.folder / _FILES_FOLDER)):
+    for source in sorted(reader.files_below(component.folder / FILES_FOLDER)):
         content = source.content
         if source.path.endswith(TEMPLATE_SUFFIX):
             content = environment.from_string(content.decode()).render(variables).encode()

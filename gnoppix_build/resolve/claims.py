@@ -113,6 +113,19 @@ def check_services(selection: Selection) -> Iterator[Diagnostic]:
     )
 
 
+def check_tunnels(selection: Selection) -> Iterator[Diagnostic]:
+    """Find interfaces that two components make."""
+    wanted: dict[str, list[Party]] = defaultdict(list)
+    for component in selection.components:
+        for part in component.parts:
+            for index, name in enumerate(part.contribution.tunnels):
+                path = (*part.path, "tunnels", index)
+                fact = f"`{component.name}` makes it here"
+                party = make_party(component, path, fact, part.when)
+                wanted[f"the interface `{name}`"].append(party)
+    yield from _tell_taken("interface-taken", wanted)
+
+
 def tell_claims(code: str, thing: str, claims: Iterable[Party]) -> Diagnostic:
     """Tell that a thing is claimed by several components, or several times by one."""
     parties = sorted(merge_parties(claims), key=lambda each: not each.options)

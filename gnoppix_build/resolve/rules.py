@@ -12,6 +12,7 @@ from gnoppix_build.resolve.claims import (
     check_redirects,
     check_services,
     check_sockets,
+    check_tunnels,
     check_users,
 )
 from gnoppix_build.resolve.features import check_features
@@ -35,6 +36,7 @@ RULES: Final[tuple[Rule, ...]] = (
     check_services,
     check_settings_of_kernel,
     check_sockets,
+    check_tunnels,
     check_unit_switches,
     check_users,
     check_ways,

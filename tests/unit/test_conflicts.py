@@ -1,13 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Combinations that cannot work: refused with every place named; whole messages are compared."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
-from profile_workbench import MISTAKES, load_test_catalog, printed, resolve_texts
+from hypothesis import given
+from hypothesis import strategies as st
+from profile_workbench import (
+    COMPONENTS,
+    MISTAKES,
+    WrittenSources,
+    load_test_catalog,
+    printed,
+    resolve_texts,
+)
 
+from gnoppix_build.app.profile import load_profile
+from gnoppix_build.catalog.load import COMPONENTS_FOLDER, KINDS_FOLDER
+from gnoppix_build.diagnostics import Span
 from gnoppix_build.effects.sources import SourceFolders
+from gnoppix_build.resolve.choose import choose_components
+from gnoppix_build.resolve.inherit import load_family
+from gnoppix_build.resolve.kernel import setting_name
 from gnoppix_build.resolve.resolve import Resolution, resolve
+from gnoppix_build.resolve.rules import check_selection
+from gnoppix_build.resolve.selection import Selection
 
 CONFLICTS = sorted((MISTAKES / "conflicts").glob("*.yaml"))
 
@@ -28,3 +48,146 @@ def test_resolve_lets_a_refusal_have_its_exception() -> None:
     components = "components:\n  base: {}\n  gates: {guarded: on}\n"
     resolution = resolve_texts({"p/top.yaml": f"version: 1\nname: top\n{components}"})
     assert printed(resolution) == ""
+
+
+def test_load_profile_refuses_paths_that_two_components_bring() -> None:
+    profile = MISTAKES / "shared-paths.yaml"
+    reader = SourceFolders([MISTAKES, COMPONENTS_FOLDER, KINDS_FOLDER])
+    resolution = load_profile(str(profile), [COMPONENTS], reader, "image", [])
+    assert resolution.resolved is None
+    assert printed(resolution) + "\n" == profile.with_suffix(".expected").read_text()
+
+
+def test_load_profile_counts_no_template_that_yields_nothing(tmp_path: Path) -> None:
+    profile = tmp_path / "mine.yaml"
+    profile.write_text(
+        "version: 1\nname: mine\ncomponents: {base: {}, painter: {}, sculptor: {}}\n"
+    )
+    reader = SourceFolders([tmp_path, MISTAKES, COMPONENTS_FOLDER, KINDS_FOLDER])
+    resolution = load_profile(str(profile), [COMPONENTS], reader, "image", [])
+    assert [each.message for each in resolution.diagnostics] == [
+        "the path `/etc/modprobe.d/60-gnoppix-painter.conf` is wanted by `painter` and `sculptor`"
+    ]
+
+
+def codes(components: str, packages: str = "[]") -> set[str]:
+    text = (
+        f"version: 1\nname: top\ncomponents: {{base: {{}}, {components}}}\npackages: {packages}\n"
+    )
+    return {each.code for each in resolve_texts({"p/top.yaml": text}).diagnostics}
+
+
+@pytest.mark.parametrize(
+    ("components", "packages"),
+    [
+        pytest.param("vault: {}, workshop: {bridge: snowflake}", "[podman]", id="nothing-ended"),
+        pytest.param(
+            "vault: {namespaces: off, modules: off, fixed-code: on}", "[vim]", id="nothing-needed"
+        ),
+        pytest.param("vault: {icmp: off, mtu-probing: on}, workshop: {}", "[]", id="saved"),
+        pytest.param("tunnel: {}", "[openvpn]", id="given"),
+        pytest.param("vault: {reverse-path: strict}, onion: {}", "[podman]", id="loopback-only"),
+        pytest.param("onion: {}, onion-twin: {way: twin}", "[]", id="a-way-with-an-end"),
+        pytest.param("onion: {bridges: obfs4, sandbox: off}", "[]", id="not-refused"),
+        pytest.param("onion: {}, roamer: {}", "[]", id="debian-accounts"),
+        pytest.param("onion: {}, tunnel: {}", "[]", id="ports-of-two-namespaces"),
+    ],
+)
+def test_resolve_lets_be_what_works(components: str, packages: str) -> None:
+    assert codes(components, packages) == set()
+
+
+def test_equal_kernel_settings_are_no_conflict() -> None:
+    """`workshop` and `rival` give `net.ipv4.ping_group_range` one value in two spellings."""
+    resolution = resolve_file(MISTAKES / "conflicts" / "two-owners.yaml")
+    told = [each.message for each in resolution.diagnostics if each.code == "sysctl-taken"]
+    assert told == [
+        "`rival` and `workshop` want different values of the kernel setting `kernel.sysrq`"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("net.ipv4.conf.all.rp_filter", "net.ipv4.conf.all.rp_filter"),
+        ("net/ipv4/conf/all/rp_filter", "net.ipv4.conf.all.rp_filter"),
+        ("-net.ipv4.ip_forward", "net.ipv4.ip_forward"),
+        ("net/ipv4/conf/enp3s0.200/forwarding", "net.ipv4.conf.enp3s0/200.forwarding"),
+        ("net.ipv4.conf.enp3s0/200.forwarding", "net.ipv4.conf.enp3s0/200.forwarding"),
+    ],
+)
+def test_setting_name_knows_both_ways_to_write_a_key(written: str, name: str) -> None:
+    assert setting_name(written) == name
+
+
+CHOICES = st.lists(
+    st.sampled_from(
+        [
+            "console: {}",
+            "mail: {}",
+            "onion-twin: {mode: transparent, way: twin}",
+            "onion: {mode: transparent, way: twin, bridges: obfs4}",
+            "painter: {}",
+            "relay: {}",
+            "rival: {}",
+            "roamer: {late: on, lost: on}",
+            "tunnel: {}",
+            "vault: {namespaces: off, modules: off, reverse-path: strict, signed-modules: on}",
+            "vault: {fixed-code: on, icmp: off, all-tcp: redirected, network: tcp-only}",
+            "web: {port: 9050}",
+            "workshop: {bridge: snowflake}",
+        ]
+    ),
+    unique_by=lambda line: line.partition(":")[0],
+)
+PACKAGES = st.lists(
+    st.sampled_from("docker.io firefox-esr onionshare openvpn podman zfs-dkms".split()), unique=True
+)
+
+
+def resolve_lines(lines: Sequence[str], packages: Sequence[str]) -> Resolution:
+    body = "".join(f"  {line}\n" for line in ("base: {}", *lines))
+    text = f"version: 1\nname: top\ncomponents:\n{body}packages: [{', '.join(packages)}]\n"
+    return resolve_texts({"p/top.yaml": text})
+
+
+@given(CHOICES, PACKAGES)
+def test_every_place_of_a_conflict_lies_inside_its_file(
+    lines: list[str], packages: list[str]
+) -> None:
+    resolution = resolve_lines(lines, packages)
+    for each in resolution.diagnostics:
+        for span in (each.span, *(note.span for note in each.notes if note.span)):
+            text = resolution.sources[span.file].split("\n")
+            assert 1 <= span.line <= span.end_line <= len(text)
+            assert 1 <= span.column <= len(text[span.line - 1])
+            assert span.end_column <= len(text[span.end_line - 1]) + 1
+
+
+@given(CHOICES, PACKAGES, st.randoms(use_true_random=False))
+def test_rules_do_not_depend_on_the_order_of_components(
+    lines: list[str], packages: list[str], chance: Random
+) -> None:
+    selection = select(lines, packages)
+    shuffled = list(selection.components)
+    chance.shuffle(shuffled)
+    other = replace(selection, components=tuple(shuffled))
+    assert set(check_selection(selection)) == set(check_selection(other))
+
+
+def select(lines: Sequence[str], packages: Sequence[str]) -> Selection:
+    """Select what a profile of these lines selects; its packages stand below each other."""
+    body = "".join(f"  {line}\n" for line in ("base: {}", *lines))
+    texts = {"p/top.yaml": f"version: 1\nname: top\ncomponents:\n{body}"}
+    family = load_family(Path("p/top.yaml"), (), WrittenSources(texts))
+    catalog = load_test_catalog()
+    components = choose_components(family.members, catalog).components
+    return Selection(
+        components=tuple(components.values()),
+        packages={
+            name: Span("p/top.yaml", number, 1, number, 2)
+            for number, name in enumerate(packages, start=100)
+        },
+        given=frozenset(thing for each in components.values() for thing in each.offers),
+        catalog=catalog,
+    )

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each path in the image has one owner; known after rendering: a template may yield nothing."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from gnoppix_build.diagnostics import Diagnostic, Note, Span
+from gnoppix_build.language.source import source_name
+from gnoppix_build.render.configuration import FILES_FOLDER, TEMPLATE_SUFFIX, render_files
+from gnoppix_build.render.sources import ComponentReader
+from gnoppix_build.resolve.claims import tell_claims
+from gnoppix_build.resolve.model import Resolved, ResolvedComponent
+from gnoppix_build.resolve.parties import Party
+
+
+def check_paths(resolved: Resolved, reader: ComponentReader) -> Iterator[Diagnostic]:
+    """Find files that two components bring."""
+    components = {component.name: component for component in resolved.components}
+    wanted: dict[str, list[Party]] = defaultdict(list)
+    for file in render_files(resolved, reader):
+        component = components[file.origin]
+        fact = Note(f"`{file.origin}` brings it here", _source_of(file.path, component, reader))
+        asked = f"`{file.origin}` is asked for here"
+        wanted[file.path].append(Party(file.origin, component.place, asked, (fact,)))
+    for path, parties in wanted.items():
+        if len(parties) > 1:
+            yield tell_claims("path-taken", f"the path `{path}`", parties)
+
+
+def _source_of(path: str, component: ResolvedComponent, reader: ComponentReader) -> Span:
+    """Give the start of the file that it comes from: one in the folder, or the manifest."""
+    folder = component.folder / FILES_FOLDER
+    names = {path.removeprefix("/"), f"{path.removeprefix('/')}{TEMPLATE_SUFFIX}"}
+    for source in reader.files_below(folder):
+        if source.path in names:
+            return Span(source_name(folder / source.path), 1, 1, 1, 1)
+    return Span(component.root.span.file, 1, 1, 1, 1)
