@@ -27,7 +27,8 @@ table inet permissive {
 """
 SERVER = """
 import socket, sys
-with socket.create_server(("0.0.0.0", int(sys.argv[1]))) as server:
+place = ("::", int(sys.argv[1]))
+with socket.create_server(place, family=socket.AF_INET6, dualstack_ipv6=True) as server:
     while True:
         server.accept()[0].close()
 """
@@ -53,11 +54,18 @@ def join(name: str, machine_address: str, other_address: str) -> tuple[str, ...]
     there = ("nsenter", "-n", "-t", str(holder.pid))
     run("ip", "link", "add", name, "type", "veth", "peer", "name", "card", "netns", str(holder.pid))
     run("ip", "address", "add", f"{machine_address}/24", "dev", name)
+    run("ip", "address", "add", f"{in_ipv6(machine_address)}/64", "dev", name, "nodad")
     run("ip", "link", "set", name, "up")
     run(*there, "ip", "address", "add", f"{other_address}/24", "dev", "card")
+    run(*there, "ip", "address", "add", f"{in_ipv6(other_address)}/64", "dev", "card", "nodad")
     run(*there, "ip", "link", "set", "card", "up")
     run(*there, "ip", "route", "add", "default", "via", machine_address)
     return there
+
+
+def in_ipv6(address: str) -> str:
+    """Give an IPv6 address with the same numbers."""
+    return f"fd00:{address.replace('.', ':', 2).replace('.', '::')}"
 
 
 def ask_all(stranger: tuple[str, ...]) -> dict[str, str]:
@@ -66,6 +74,8 @@ def ask_all(stranger: tuple[str, ...]) -> dict[str, str]:
         "stranger to the published port": run(*stranger, *ask, "10.9.0.2", "8080"),
         "stranger to the machine": run(*stranger, *ask, "10.9.0.2", "8000"),
         "machine to the stranger": run(*ask, "10.9.0.1", "8001"),
+        "stranger to the machine by IPv6": run(*stranger, *ask, in_ipv6("10.9.0.2"), "8000"),
+        "machine to the stranger by IPv6": run(*ask, in_ipv6("10.9.0.1"), "8001"),
     }
 
 

@@ -32,10 +32,14 @@ def test_rules_of_a_container_engine_open_nothing(minimal: Resolved, tmp_path: P
             "stranger to the published port": "connected",
             "stranger to the machine": "connected",
             "machine to the stranger": "connected",
+            "stranger to the machine by IPv6": "connected",
+            "machine to the stranger by IPv6": "connected",
         },
         "with ours": {
             "stranger to the published port": "TimeoutError",
             "stranger to the machine": "TimeoutError",
             "machine to the stranger": "ConnectionRefusedError",
+            "stranger to the machine by IPv6": "TimeoutError",
+            "machine to the stranger by IPv6": "ConnectionRefusedError",
         },
     }
