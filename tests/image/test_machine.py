@@ -22,7 +22,7 @@ from gnoppix_build.targets.tree import TreeHost
 
 pytestmark = pytest.mark.root
 
-PROFILE = "minimal"
+PROFILE = "hardened-server"
 OF_A_MACHINE = ("ansible-core", "dbus", "python3-apt", "systemd", "systemd-sysv", "udev")
 
 
