@@ -6,8 +6,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "gnoppix_build"
 COMPONENTS = PACKAGE / "components"
-# Also words of the field: traffic that is redirected, a kind of component, and a folder here.
-ALLOWED = frozenset({"dns", "network"})
+# Also words of the field: traffic that is redirected.
+ALLOWED = frozenset({"dns"})
 
 
 def test_no_string_literal_is_a_components_name() -> None:

@@ -26,8 +26,16 @@ def resolve_profile(profile: Path) -> Resolved:
 
 
 def requirements(component: str, catalog: Catalog) -> set[str]:
-    direct = catalog.components[component].manifest.requires
-    return {*direct}.union(*(requirements(each, catalog) for each in direct))
+    direct = {provider(each, catalog) for each in catalog.components[component].manifest.requires}
+    return direct.union(*(requirements(each, catalog) for each in direct))
+
+
+def provider(thing: str, catalog: Catalog) -> str:
+    return min(
+        name
+        for name, each in catalog.components.items()
+        if thing == name or thing in each.manifest.provides
+    )
 
 
 def write_profile(case: Path, folder: Path) -> Path:

@@ -42,8 +42,8 @@ def test_policy_holds_what_the_components_declare(minimal: Resolved) -> None:
     policy = compile_policy(minimal)
     assert policy.direct == (DirectFlow("tor", "debian-tor", "tcp"),)
     assert policy.links == (
-        LinkFlow("network", "arp", "kernel"),
-        LinkFlow("network", "dhcp4", "systemd-network"),
+        LinkFlow("network-identity", "arp", "kernel"),
+        LinkFlow("network-identity", "dhcp4", "systemd-network"),
     )
     assert policy.listeners == (
         PolicyListener("tor", "debian-tor", "tcp", "127.0.0.1", 9040, ()),

@@ -37,13 +37,27 @@ for kind in (socket.SOCK_RAW, socket.SOCK_DGRAM):
     except OSError:
         pass
 """,
+    # Written to the card itself, past the `inet` table.
+    "frame": """
+import os, socket
+packet = bytes.fromhex("450000210000400040fd000000000000c0000201") + b"gnoppix-probe"
+for card in os.listdir("/sys/class/net"):
+    try:
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        s.bind((card, 0))
+        s.send(bytes(6 * (255,)) + bytes(6) + bytes((8, 0)) + packet)
+    except OSError:
+        pass
+""",
 }
 DESTINATION = bytes((192, 0, 2, 1))
-PROTOCOL_NUMBERS = {1: "icmp", 6: "tcp", 17: "udp"}
+# Source: RFC 3692 for 253, which stands for the probe that is a frame.
+PROTOCOL_NUMBERS = {1: "icmp", 6: "tcp", 17: "udp", 253: "frame"}
+CHAIN_UNIT = "gnoppix-egress@"
 
 
 def send_probes(host: Any) -> None:
-    """Send a packet of each protocol to 192.0.2.1, as root and as the live user."""
+    """Send a probe of each kind to 192.0.2.1, as root and as the live user."""
     for program in SEND.values():
         host.run("python3 -c %s", program)
         host.run("setpriv --reuid=1000 --regid=1000 --clear-groups python3 -c %s", program)
@@ -56,6 +70,18 @@ def probes_among(frames: list[bytes]) -> set[str]:
         for frame in frames
         if frame[12:14] == b"\x08\x00" and frame[30:34] == DESTINATION
     }
+
+
+def network_cards(host: Any) -> set[str]:
+    """Name the interfaces that are hardware."""
+    links = host.check_output("find /sys/class/net -type l -printf '%f %l\\n'").splitlines()
+    return {name for name, place in map(str.split, links) if "/virtual/" not in place}
+
+
+def links_up(host: Any) -> set[str]:
+    """Name the network cards whose links are up."""
+    links = json.loads(host.check_output("ip -json link show up"))
+    return {link["ifname"] for link in links} & network_cards(host)
 
 
 def listening_sockets(host: Any) -> set[tuple[str, str, int]]:
@@ -76,28 +102,31 @@ def test_firewall_is_enabled(host: Any) -> None:
 
 
 @pytest.mark.static
-def test_network_hangs_on_the_firewall(host: Any) -> None:
-    """The network comes up only with the firewall, and goes down with it."""
-    for unit in ("systemd-networkd.service", "systemd-networkd.socket"):
-        drop_in = f"/etc/systemd/system/{unit}.d/50-gnoppix-firewall.conf"
-        lines = host.file(drop_in).content_string.splitlines()
-        assert f"PartOf={UNIT}" in lines, f"stopping the firewall leaves {unit} up"
-    drop_in = "/etc/systemd/system/systemd-networkd.service.d/50-gnoppix-firewall.conf"
-    lines = host.file(drop_in).content_string.splitlines()
-    assert {f"After={UNIT}", f"Requisite={UNIT}"} <= {*lines}
+def test_cards_hang_on_the_firewall(host: Any) -> None:
+    """Each card asks for its egress chain, which goes when the card or the firewall does."""
+    rules = host.file("/etc/udev/rules.d/60-gnoppix-egress.rules").content_string
+    assert f'ENV{{SYSTEMD_WANTS}}+="{CHAIN_UNIT}$name.service"' in rules
+    unit = host.file(f"/etc/systemd/system/{CHAIN_UNIT}.service").content_string.splitlines()
+    assert {
+        "BindsTo=sys-subsystem-net-devices-%i.device",
+        f"PartOf={UNIT}",
+        f"Requisite={UNIT}",
+    } <= {*unit}
+    assert host.file("/usr/lib/gnoppix/egress-chain").is_executable
 
 
 @pytest.mark.running
 def test_chains_drop_by_default(host: Any) -> None:
-    """What no rule admits is dropped: coming in, passing through, going out."""
+    """What no rule admits is dropped: coming in, passing through, going out, and on each card."""
     listing = json.loads(host.check_output("nft -j list ruleset"))["nftables"]
     chains = [each["chain"] for each in listing if "chain" in each]
     policies = {
-        (chain["family"], chain["hook"]): chain["policy"]
+        (chain["family"], chain["hook"], chain.get("dev", "")): chain["policy"]
         for chain in chains
         if chain.get("type") == "filter"
     }
-    expected = {("inet", hook): "drop" for hook in ("input", "forward", "output")}
+    expected = {("inet", hook, ""): "drop" for hook in ("input", "forward", "output")}
+    expected |= {("netdev", "egress", card): "drop" for card in network_cards(host)}
     assert policies == expected
 
 
@@ -113,7 +142,7 @@ def test_sockets_are_those_of_the_policy(host: Any, policy: Any) -> None:
 
 @pytest.mark.running
 def test_probes_stay_off_the_wire(host: Any, wire: Any) -> None:
-    """TCP, UDP and ICMP to a foreign address leave no frame, sent as root or as a user."""
+    """No probe to a foreign address gets out, sent as root or as a user, or as a raw frame."""
     frames = wire.frames_during(lambda: send_probes(host))
     assert probes_among(frames) == set()
     assert not any(MARK in frame for frame in frames)
@@ -125,7 +154,7 @@ def test_probes_are_on_the_wire_without_rules(host: Any, wire: Any) -> None:
     """The probes do leave when the rules are gone: the check above is able to fail."""
     host.check_output("nft flush ruleset")
     frames = wire.frames_during(lambda: send_probes(host))
-    assert probes_among(frames) == {"icmp", "tcp", "udp"}
+    assert probes_among(frames) == {"frame", "icmp", "tcp", "udp"}
 
 
 @pytest.mark.running
@@ -133,6 +162,32 @@ def test_probes_are_on_the_wire_without_rules(host: Any, wire: Any) -> None:
 def test_stopping_the_firewall_closes_the_network(host: Any, wire: Any) -> None:
     """Without its firewall the machine sends nothing at all."""
     host.check_output(f"systemctl stop {UNIT}")
-    assert not host.service("systemd-networkd").is_running
+    assert links_up(host) == set()
     frames = wire.frames_during(lambda: send_probes(host))
     assert probes_among(frames) == set()
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_card_without_its_chain_goes_down(host: Any, wire: Any) -> None:
+    """Stopping the unit of a card's egress chain takes the link down, and starting it up again."""
+    cards = links_up(host)
+    if not cards:
+        pytest.skip("no network card is up here")
+    units = " ".join(f"{CHAIN_UNIT}{card}.service" for card in sorted(cards))
+    host.check_output(f"systemctl stop {units}")
+    assert links_up(host) == set()
+    frames = wire.frames_during(lambda: send_probes(host))
+    assert probes_among(frames) == set()
+    host.check_output(f"systemctl start {units}")
+    assert links_up(host) == cards
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_chain_that_does_not_load_leaves_the_card_down(host: Any) -> None:
+    """A ruleset that nft refuses keeps the link down."""
+    host.check_output("echo 'names nobody' >>/etc/gnoppix/egress.nft")
+    for card in network_cards(host):
+        assert host.run(f"systemctl restart {CHAIN_UNIT}{card}.service").rc != 0
+    assert links_up(host) == set()
