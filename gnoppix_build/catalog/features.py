@@ -10,7 +10,7 @@ from pydantic import Field
 from gnoppix_build.catalog.declaration import Declaration
 from gnoppix_build.catalog.manifest import Contribution
 from gnoppix_build.diagnostics import Diagnostic
-from gnoppix_build.language.leaves import KebabName, Line, SysctlKey, matching
+from gnoppix_build.language.leaves import KebabName, Line, SysctlKey, UnitSetting, matching
 from gnoppix_build.language.node import Node, Path, span_of
 from gnoppix_build.language.suggestion import did_you_mean
 
@@ -37,11 +37,17 @@ class Dependents(Declaration):
 
 
 class Endings(Declaration):
-    """What ends a feature, whether or not the component that brings it says so."""
+    """What ends a feature, whether or not the component that brings it says so.
+
+    `redirects` lists traffic that a component leads to itself. `sandbox` names settings that the
+    sandbox of a unit has unless they are relaxed; these end it for that unit only.
+    """
 
     packages: tuple[Pattern, ...] = ()
     kernel_arguments: tuple[Pattern, ...] = ()
     blocked_modules: tuple[Pattern, ...] = ()
+    redirects: tuple[Literal["tcp", "dns"], ...] = ()
+    sandbox: tuple[UnitSetting, ...] = ()
     sysctl: Settings = Field(default_factory=dict)
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from gnoppix_build.catalog.features import CataloguedFeature, Dependents
+from gnoppix_build.catalog.features import CataloguedFeature, Dependents, Endings
 from gnoppix_build.catalog.network import DirectEgress
 from gnoppix_build.diagnostics import Diagnostic, Note
 from gnoppix_build.language.node import span_of
-from gnoppix_build.resolve.kernel import kernel_settings, setting_name
+from gnoppix_build.resolve.kernel import kernel_settings, module_name, setting_name
 from gnoppix_build.resolve.model import ResolvedComponent
 from gnoppix_build.resolve.parties import (
     Party,
@@ -58,7 +58,13 @@ def _tell_absent(
 ) -> Iterator[Diagnostic]:
     """Tell of what needs it, but not of components that require it: that is told already."""
     givers = set(feature.feature.given_by)
-    aware = {each.name for each in selection.components if givers & {*each.manifest.requires}}
+    able = [
+        each.name
+        for each in selection.catalog.components.values()
+        if givers & {each.name, *each.manifest.provides}
+    ]
+    required = {*givers, *able}
+    aware = {each.name for each in selection.components if required & {*each.manifest.requires}}
     unaware = [each for each in needing if each.name not in aware]
     if not unaware:
         return
@@ -66,11 +72,6 @@ def _tell_absent(
         f"{named(unaware)} {verb(unaware, 'needs', 'need')} `{feature.name}`, "
         "which nothing in the profile gives"
     )
-    able = [
-        each.name
-        for each in selection.catalog.components.values()
-        if givers & {each.name, *each.manifest.provides}
-    ]
     choices = " or ".join(f"`{name}: {{}}`" for name in able)
     hint = f"add {choices} under `components:`" if able else ways_out([unaware])
     yield tell("feature-absent", message, _explained(feature, unaware), hint)
@@ -128,22 +129,36 @@ def _ending(feature: CataloguedFeature, selection: Selection) -> Iterator[Party]
     for _, party in _packages(ended_by.packages, selection):
         yield party
     for component in selection.components:
-        for part in component.parts:
-            for index, taken in enumerate(part.contribution.takes_away):
-                if taken.name == feature.name:
-                    path = (*part.path, "takes-away", index)
-                    fact = f"`{component.name}` takes it away: {taken.because}"
-                    yield make_party(component, path, fact, part.when)
-        for key, patterns in (
-            ("kernel-arguments", ended_by.kernel_arguments),
-            ("blocked-modules", ended_by.blocked_modules),
-        ):
-            for _, party in _brought(component, key, patterns):
-                yield party
-        for name, (value, part, key) in kernel_settings(component).items():
-            if value in _meant(ended_by.sysctl, name):
-                fact = f"`{component.name}` sets `{name}` to `{value}` here"
-                yield make_party(component, (*part.path, "sysctl", key), fact, part.when)
+        yield from _taking(feature.name, component)
+        yield from _setting(ended_by, component)
+        for index, redirect in enumerate(component.manifest.redirects):
+            if component.holds(redirect.when) and redirect.traffic in ended_by.redirects:
+                fact = f"`{component.name}` leads all {redirect.traffic} traffic to itself here"
+                yield make_party(component, ("redirects", index), fact, redirect.when)
+
+
+def _taking(name: str, component: ResolvedComponent) -> Iterator[Party]:
+    """Find where a component says that it takes a feature away."""
+    for part in component.parts:
+        for index, taken in enumerate(part.contribution.takes_away):
+            if taken.name == name:
+                path = (*part.path, "takes-away", index)
+                fact = f"`{component.name}` takes it away: {taken.because}"
+                yield make_party(component, path, fact, part.when)
+
+
+def _setting(ended_by: Endings, component: ResolvedComponent) -> Iterator[Party]:
+    """Find what a component sets in the kernel that ends a feature."""
+    for key, patterns in (
+        ("kernel-arguments", ended_by.kernel_arguments),
+        ("blocked-modules", ended_by.blocked_modules),
+    ):
+        for _, party in _brought(component, key, patterns):
+            yield party
+    for name, (value, part, key) in kernel_settings(component).items():
+        if value in _meant(ended_by.sysctl, name):
+            fact = f"`{component.name}` sets `{name}` to `{value}` here"
+            yield make_party(component, (*part.path, "sysctl", key), fact, part.when)
 
 
 def _is_saved(feature: CataloguedFeature, selection: Selection) -> bool:
@@ -167,7 +182,8 @@ def _brought(
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    """Compare as modprobe(8) does, to which `-` and `_` are the same; no package's name has `_`."""
+    return any(fnmatchcase(module_name(name), module_name(each)) for each in patterns)
 
 
 def _meant(settings: dict[str, tuple[str, ...]], name: str) -> tuple[str, ...]:

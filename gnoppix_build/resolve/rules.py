@@ -18,6 +18,7 @@ from gnoppix_build.resolve.claims import (
 from gnoppix_build.resolve.features import check_features
 from gnoppix_build.resolve.kernel import check_arguments, check_modules, check_settings_of_kernel
 from gnoppix_build.resolve.refusals import check_refusals
+from gnoppix_build.resolve.sandboxes import check_sandboxes
 from gnoppix_build.resolve.selection import Selection
 from gnoppix_build.resolve.units import check_unit_switches
 from gnoppix_build.resolve.ways import check_ways
@@ -33,6 +34,7 @@ RULES: Final[tuple[Rule, ...]] = (
     check_ports,
     check_redirects,
     check_refusals,
+    check_sandboxes,
     check_services,
     check_settings_of_kernel,
     check_sockets,

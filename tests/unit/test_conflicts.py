@@ -90,6 +90,7 @@ def codes(components: str, packages: str = "[]") -> set[str]:
         pytest.param("onion: {}, onion-twin: {way: twin}", "[]", id="a-way-with-an-end"),
         pytest.param("onion: {bridges: obfs4, sandbox: off}", "[]", id="not-refused"),
         pytest.param("onion: {}, roamer: {}", "[]", id="debian-accounts"),
+        pytest.param("engine: {relaxed: on}", "[]", id="relaxed"),
         pytest.param("onion: {}, tunnel: {}", "[]", id="ports-of-two-namespaces"),
     ],
 )
