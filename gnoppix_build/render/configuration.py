@@ -13,6 +13,7 @@ from gnoppix_build.policy.egress import format_egress_chain
 from gnoppix_build.policy.model import Policy
 from gnoppix_build.policy.ruleset import format_closed_ruleset, format_ruleset
 from gnoppix_build.policy.sandbox import DROP_IN, format_drop_in
+from gnoppix_build.policy.status import format_status
 from gnoppix_build.render.encoders import ENCODERS
 from gnoppix_build.render.sources import ComponentReader, SourceFile
 from gnoppix_build.render.tree import ImageFile
@@ -33,6 +34,7 @@ class PolicyTexts:
     closed_ruleset: str
     egress_chain: str
     carrier_egress_chain: str
+    status: str
 
 
 def render_configuration(resolved: Resolved, reader: ComponentReader) -> tuple[ImageFile, ...]:
@@ -54,7 +56,7 @@ def render_files(resolved: Resolved, reader: ComponentReader) -> Iterator[ImageF
     """Render each file of each component, whether or not another brings the same path."""
     environment = _make_environment()
     policy = compile_policy(resolved)
-    shared = {"profile": _profile_variables(resolved), "policy": _policy_texts(policy)}
+    shared = {"profile": _profile_variables(resolved), "policy": _policy_texts(resolved, policy)}
     for component in resolved.components:
         header = (
             f"# Rendered by gnoppix-build: profile {resolved.name}, component {component.name}."
@@ -65,13 +67,14 @@ def render_files(resolved: Resolved, reader: ComponentReader) -> Iterator[ImageF
         yield from _render_folder(component, reader, environment, variables)
 
 
-def _policy_texts(policy: Policy) -> PolicyTexts:
+def _policy_texts(resolved: Resolved, policy: Policy) -> PolicyTexts:
     return PolicyTexts(
         ruleset=format_ruleset(policy),
         carrier_ruleset=format_ruleset(policy, "carrier"),
         closed_ruleset=format_closed_ruleset(),
         egress_chain=format_egress_chain(policy),
         carrier_egress_chain=format_egress_chain(policy, "carrier"),
+        status=format_status(resolved, policy),
     )
 
 
