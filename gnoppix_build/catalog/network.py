@@ -92,14 +92,24 @@ class LinkEgress(Declaration):
     when: Condition = Field(default_factory=dict)
 
 
+class InnerEgress(Declaration):
+    """A user whose own programs talk over the loopback interface, at ports the kernel chooses."""
+
+    user: UserName
+    talks_to: Literal["itself"]
+    when: Condition = Field(default_factory=dict)
+
+
 def _form(value: object) -> str:
     """Tell the forms of egress apart by the key that only one of them has."""
     if isinstance(value, dict):
-        return next((key for key in ("reach", "through", "link") if key in value), "protocol")
+        keys = ("reach", "through", "link", "talks-to")
+        return next((key for key in keys if key in value), "protocol")
     forms: dict[type, str] = {
         ConfinedEgress: "reach",
         CarriedEgress: "through",
         LinkEgress: "link",
+        InnerEgress: "talks-to",
     }
     return forms.get(type(value), "protocol")
 
@@ -108,6 +118,7 @@ Egress = Annotated[
     Annotated[ConfinedEgress, Tag("reach")]
     | Annotated[CarriedEgress, Tag("through")]
     | Annotated[LinkEgress, Tag("link")]
+    | Annotated[InnerEgress, Tag("talks-to")]
     | Annotated[DirectEgress, Tag("protocol")],
     Discriminator(_form),
 ]

@@ -8,6 +8,7 @@ from gnoppix_build.catalog.network import (
     CarriedEgress,
     ConfinedEgress,
     DirectEgress,
+    InnerEgress,
     LinkEgress,
     Namespace,
 )
@@ -17,6 +18,7 @@ from gnoppix_build.policy.model import (
     Carried,
     Confined,
     DirectFlow,
+    InnerFlow,
     LinkFlow,
     Policy,
     PolicyListener,
@@ -52,6 +54,7 @@ def compile_policy(resolved: Resolved) -> Policy:
         links=tuple(sorted(each for each in flows if isinstance(each, LinkFlow))),
         carried=carried,
         confined=confined,
+        inner=tuple(sorted(each for each in flows if isinstance(each, InnerFlow))),
         redirects=tuple(sorted(compiler.redirects())),
         services=tuple(sorted(compiler.services(), key=lambda each: each.unit)),
         matrix=tuple(_admissions(everybody, listeners, carried, confined)),
@@ -100,7 +103,7 @@ class _Compiler:
                     open_to = tuple(sorted(each.open_to))
                     yield PolicySocket(component.name, each.user, each.path, open_to)
 
-    def flows(self) -> Iterator[DirectFlow | LinkFlow | Carried | Confined]:
+    def flows(self) -> Iterator[DirectFlow | LinkFlow | Carried | Confined | InnerFlow]:
         for component in self._components:
             for each in component.manifest.egress:
                 if component.holds(each.when):
@@ -148,8 +151,8 @@ class _Compiler:
     def _flow(
         self,
         component: ResolvedComponent,
-        egress: ConfinedEgress | CarriedEgress | DirectEgress | LinkEgress,
-    ) -> DirectFlow | LinkFlow | Carried | Confined:
+        egress: ConfinedEgress | CarriedEgress | DirectEgress | LinkEgress | InnerEgress,
+    ) -> DirectFlow | LinkFlow | Carried | Confined | InnerFlow:
         match egress:
             case ConfinedEgress():
                 return Confined(component.name, egress.user, egress.reach)
@@ -166,6 +169,9 @@ class _Compiler:
                     tuple(sorted(component.addresses_of(egress.addresses))),
                     self._namespace(component, egress.namespace),
                 )
+            case InnerEgress():
+                namespace = self._namespace(component, "system")
+                return InnerFlow(component.name, egress.user, namespace)
             case LinkEgress():
                 return LinkFlow(component.name, egress.link, egress.user, self.card_namespace)
             case _:

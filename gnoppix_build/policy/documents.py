@@ -8,6 +8,7 @@ from dataclasses import asdict
 from gnoppix_build.policy.capture import CaptureRule, compile_capture
 from gnoppix_build.policy.model import (
     Admission,
+    InnerFlow,
     Policy,
     PolicyListener,
     PolicySocket,
@@ -16,7 +17,7 @@ from gnoppix_build.policy.model import (
 
 FORMAT_VERSION = 1
 
-Row = Admission | CaptureRule | PolicyListener | PolicySocket | SocketAdmission
+Row = Admission | CaptureRule | InnerFlow | PolicyListener | PolicySocket | SocketAdmission
 
 
 def policy_documents(policy: Policy) -> Mapping[str, bytes]:
@@ -26,7 +27,9 @@ def policy_documents(policy: Policy) -> Mapping[str, bytes]:
     """
     return {
         "capture.json": _document(rules=compile_capture(policy)),
-        "listeners.json": _document(listeners=policy.listeners, sockets=policy.sockets),
+        "listeners.json": _document(
+            listeners=policy.listeners, sockets=policy.sockets, inner=policy.inner
+        ),
         "matrix.json": _document(listeners=policy.matrix, sockets=policy.socket_matrix),
     }
 

@@ -15,6 +15,7 @@ __all__ = [
     "Carried",
     "Confined",
     "DirectFlow",
+    "InnerFlow",
     "LinkFlow",
     "LinkProtocol",
     "Namespace",
@@ -113,6 +114,15 @@ class Confined:
 
 
 @dataclass(frozen=True, slots=True, order=True)
+class InnerFlow:
+    """A user whose own programs talk over the loopback interface, at ports the kernel chooses."""
+
+    component: str
+    user: str
+    namespace: Namespace = "system"
+
+
+@dataclass(frozen=True, slots=True, order=True)
 class PolicyRedirect:
     """Traffic of all users without a way of their own that is led to a local port."""
 
@@ -181,6 +191,7 @@ class Policy:
     links: tuple[LinkFlow, ...] = ()
     carried: tuple[Carried, ...] = ()
     confined: tuple[Confined, ...] = ()
+    inner: tuple[InnerFlow, ...] = ()
     redirects: tuple[PolicyRedirect, ...] = ()
     services: tuple[PolicyService, ...] = ()
     matrix: tuple[Admission, ...] = ()
@@ -209,6 +220,7 @@ class Policy:
             links=tuple(each for each in self.links if each.namespace == namespace),
             carried=self.carried,
             confined=self.confined,
+            inner=tuple(each for each in self.inner if each.namespace == namespace),
             redirects=tuple(each for each in self.redirects if each.namespace == namespace),
             services=tuple(each for each in self.services if each.namespace == namespace),
             matrix=tuple(each for each in self.matrix if each.namespace == namespace),

@@ -36,6 +36,10 @@ from gnoppix_build.policy.model import (
 
 TABLE: Final = "inet gnoppix"
 _RESOLVER: Final = "127.0.0.1"
+_LOOPBACK: Final = "127.0.0.1"
+# Source: ip-sysctl of the kernel's documentation, `ip_local_port_range`.
+_CHOSEN_PORTS: Final = "32768-60999"
+_FIRST_INNER_MARK: Final = 0x676E0000
 _REPLACEMENT: Final = (f"table {TABLE}", f"delete table {TABLE}", "", f"table {TABLE} {{")
 _OWN_REFUSALS: Final = "ct state related accept"
 
@@ -141,6 +145,8 @@ def _outgoing(policy: Policy) -> Iterator[str]:
 def _arriving_on_loopback(policy: Policy) -> Iterator[str]:
     """Admit what the output chain let through; here the sending user is not known."""
     yield _OWN_REFUSALS
+    for _, mark in _inner_marks(policy):
+        yield f"ct mark {mark} accept"
     for redirect in policy.redirects:
         yield rule(_led_to(redirect), "accept")
     yield from unique(
@@ -156,6 +162,14 @@ def _arriving_on_loopback(policy: Policy) -> Iterator[str]:
 
 def _leaving_on_loopback(policy: Policy) -> Iterator[str]:
     yield _OWN_REFUSALS
+    for user, mark in _inner_marks(policy):
+        destination = f"ip daddr {_LOOPBACK} tcp dport {_CHOSEN_PORTS}"
+        begun = f"meta skuid {user} {destination} tcp flags & (syn | ack) == syn"
+        yield f"{begun} ct mark set {mark} accept"
+        # Only itself takes the connection.
+        taken = f"ct mark {mark} tcp flags & (syn | ack) == syn | ack"
+        yield f"{taken} meta skuid != {user} goto refuse"
+        yield f"ct mark {mark} accept"
     for listener in policy.listeners:
         destination = rule(at_address(listener.address, "daddr"), _to_port(listener))
         for client in _clients_of(listener, policy):
@@ -171,6 +185,12 @@ def _leaving_on_loopback(policy: Policy) -> Iterator[str]:
         else:
             yield rule(reply_of(listener), "ct direction reply", "accept")
     yield "goto refuse"
+
+
+def _inner_marks(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Give each user that talks to itself, and what its connections are known by afterwards."""
+    for number, flow in enumerate(policy.inner, start=1):
+        yield quoted(flow.user), f"{_FIRST_INNER_MARK + number:#x}"
 
 
 def _clients_of(listener: PolicyListener, policy: Policy) -> Iterator[str]:

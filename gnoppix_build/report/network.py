@@ -9,6 +9,7 @@ from gnoppix_build.catalog.network import (
     ConfinedEgress,
     DirectEgress,
     Egress,
+    InnerEgress,
     LinkEgress,
     Listener,
     Namespace,
@@ -50,6 +51,8 @@ def egress_line(egress: Egress, manifest: Manifest) -> str:
             reach = f"reaches the network through {egress.through} only{_space(egress.namespace)}"
         case LinkEgress():
             reach = f"sends {egress.link} on the link"
+        case InnerEgress():
+            reach = "talks to itself on this machine, at ports that the kernel chooses"
         case DirectEgress():
             reach = _direct(egress, manifest)
         case _:

@@ -72,6 +72,7 @@ FILES = {
     ),
     Path("/c/one/tasks"): (SourceFile("main.yml", b"---\n", False),),
 }
+NO_DOORS = b'{\n "format_version": 1,\n "listeners": [],\n "sockets": [],\n "inner": []\n}\n'
 NO_LISTENERS = b'{\n "format_version": 1,\n "listeners": [],\n "sockets": []\n}\n'
 HEADER = "# Rendered by gnoppix-build: profile demo, component one.\n"
 
@@ -84,7 +85,7 @@ def test_render_yields_the_whole_tree() -> None:
         "packages/base.list": b"apt\nbash\n",
         "packages/packages.list": b"extra\n",
         "policy/capture.json": b'{\n "format_version": 1,\n "rules": []\n}\n',
-        "policy/listeners.json": NO_LISTENERS,
+        "policy/listeners.json": NO_DOORS,
         "policy/matrix.json": NO_LISTENERS,
         "project/files/one/etc/a.conf": f"{HEADER}name={{{{ 1 + 1 }}}}\n".encode(),
         "project/files/one/usr/bin/run": b"\x00{{ raw }}",

@@ -9,6 +9,8 @@ import pytest
 
 MARK = b"gnoppix-probe"
 UNIT = "gnoppix-firewall.service"
+# Where the kernel takes the port of a socket that names none (ip_local_port_range).
+CHOSEN_PORTS = range(32768, 61000)
 # Sent by the target; 192.0.2.1 is of the block that is given out to nobody (RFC 5737).
 SEND = {
     "tcp": """
@@ -84,13 +86,21 @@ def links_up(host: Any) -> set[str]:
     return {link["ifname"] for link in links} & network_cards(host)
 
 
-def listening_sockets(host: Any) -> set[tuple[str, str, int]]:
-    """Read which sockets listen: protocol, address, port."""
+def listening_sockets(host: Any, policy: Any) -> set[tuple[str, str, int]]:
+    """Read which sockets listen: protocol, address, port.
+
+    Those by which a user talks to itself are left out: the kernel chose their ports.
+    """
+    inner = {flow.user for flow in policy.inner}
+    uids = {user.uid for user in policy.users if user.name in inner}
     found = set()
-    for line in host.check_output("ss -H -l -n -t -u").splitlines():
+    for line in host.check_output("ss -H -l -n -t -u -e").splitlines():
         protocol, _, _, _, local, *_ = line.split()
         address, _, port = local.rpartition(":")
-        found.add((protocol, re.sub(r"%.*|[\[\]]", "", address), int(port)))
+        owner = re.search(r"\buid:(\d+)", line)
+        is_inner = owner is not None and int(owner[1]) in uids
+        if not (is_inner and address == "127.0.0.1" and int(port) in CHOSEN_PORTS):
+            found.add((protocol, re.sub(r"%.*|[\[\]]", "", address), int(port)))
     return found
 
 
@@ -136,7 +146,9 @@ def test_sockets_are_those_of_the_policy(host: Any, policy: Any) -> None:
     declared = {(each.protocol, each.address, each.port) for each in policy.listeners}
     # A DHCP client's socket waits for answers; it is of the policy's links.
     answers = {("udp", 68)} if any(each.link == "dhcp4" for each in policy.links) else set()
-    listening = {each for each in listening_sockets(host) if (each[0], each[2]) not in answers}
+    listening = {
+        each for each in listening_sockets(host, policy) if (each[0], each[2]) not in answers
+    }
     assert listening == declared
 
 
