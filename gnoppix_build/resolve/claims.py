@@ -164,8 +164,8 @@ def _tell_taken(code: str, wanted: Mapping[str, Sequence[Party]]) -> Iterator[Di
 def _claim_port(component: ResolvedComponent, index: int, listener: Listener) -> Party:
     name = component.name
     if not isinstance(listener.port, FromOption):
-        fact = f"`{name}` always takes it"
-        return make_party(component, ("listens", index, "port"), fact, {})
+        fact = f"`{name}` always takes it" if not listener.when else f"`{name}` takes it here"
+        return make_party(component, ("listens", index, "port"), fact, listener.when)
     option = listener.port.option
     if place := component.place_of(option):
         return Party(name, place, f"`{name}` takes it here", (), (option,))

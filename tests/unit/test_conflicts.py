@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Combinations that cannot work: refused with every place named; whole messages are compared."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,9 @@ from gnoppix_build.resolve.rules import check_selection
 from gnoppix_build.resolve.selection import Selection
 
 CONFLICTS = sorted((MISTAKES / "conflicts").glob("*.yaml"))
+# All but the profile that the others extend, which is fine.
+SHIPPED = sorted(path for path in (MISTAKES / "shipped").glob("*.yaml") if path.stem != "base")
+SHIPPED_PLACE = re.compile(r"(gnoppix_build/components/\S+):[0-9]+:[0-9]+")
 
 
 def resolve_file(profile: Path) -> Resolution:
@@ -52,8 +56,7 @@ def test_resolve_lets_a_refusal_have_its_exception() -> None:
 
 def test_load_profile_refuses_paths_that_two_components_bring() -> None:
     profile = MISTAKES / "shared-paths.yaml"
-    reader = SourceFolders([MISTAKES, COMPONENTS_FOLDER, KINDS_FOLDER])
-    resolution = load_profile(str(profile), [COMPONENTS], reader, "image", [])
+    resolution = load_with_shipped(profile)
     assert resolution.resolved is None
     assert printed(resolution) + "\n" == profile.with_suffix(".expected").read_text()
 
@@ -63,8 +66,7 @@ def test_load_profile_counts_no_template_that_yields_nothing(tmp_path: Path) -> 
     profile.write_text(
         "version: 1\nname: mine\ncomponents: {base: {}, painter: {}, sculptor: {}}\n"
     )
-    reader = SourceFolders([tmp_path, MISTAKES, COMPONENTS_FOLDER, KINDS_FOLDER])
-    resolution = load_profile(str(profile), [COMPONENTS], reader, "image", [])
+    resolution = load_with_shipped(profile)
     assert [each.message for each in resolution.diagnostics] == [
         "the path `/etc/modprobe.d/60-gnoppix-painter.conf` is wanted by `painter` and `sculptor`"
     ]
@@ -192,3 +194,18 @@ def select(lines: Sequence[str], packages: Sequence[str]) -> Selection:
         given=frozenset(thing for each in components.values() for thing in each.offers),
         catalog=catalog,
     )
+
+
+@pytest.mark.parametrize("profile", SHIPPED, ids=lambda profile: profile.stem)
+def test_shipped_components_are_refused_together_where_they_cannot_work(profile: Path) -> None:
+    """Places in shipped manifests are left out: these change for other reasons."""
+    resolution = load_with_shipped(profile)
+    assert resolution.resolved is None
+    told = SHIPPED_PLACE.sub(r"\1:LINE:COLUMN", printed(resolution))
+    assert told + "\n" == profile.with_suffix(".expected").read_text()
+
+
+def load_with_shipped(profile: Path) -> Resolution:
+    """Load a profile with the shipped components and those of the tests."""
+    reader = SourceFolders([profile.parent, MISTAKES, COMPONENTS_FOLDER, KINDS_FOLDER])
+    return load_profile(str(profile), [COMPONENTS], reader, "image", [])
