@@ -52,6 +52,14 @@ def check_machine(checks: CheckPlan, context: CheckContext) -> list[Finding]:
     return run_checks(checks.files, "running", complete)
 
 
+def check_traffic(checks: CheckPlan, context: CheckContext) -> list[Finding]:
+    """Run the checks of a system on a hostile network; `context` holds host and network."""
+    complete = replace(
+        checks.context, host=context.host, lan=context.lan, abort_on=context.abort_on
+    )
+    return run_checks(checks.files, "traffic", complete)
+
+
 def judge_traces(traces: Mapping[str, list[str]], component: str, seconds: float) -> Finding:
     """Say whether a layer gives the build host away; `traces`: layer -> files."""
     found = [f"{layer}:{path}" for layer, paths in traces.items() for path in paths]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the checks of a run are given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,6 +11,40 @@ class Wire(Protocol):
 
     def frames_during(self, action: Callable[[], object]) -> list[bytes]:
         """Give the Ethernet frames recorded while the action ran."""
+        ...
+
+
+class DhcpMessage(Protocol):
+    """What a target told a DHCP server."""
+
+    @property
+    def hardware(self) -> bytes:
+        """Give the hardware address that it names."""
+        ...
+
+    @property
+    def options(self) -> Mapping[int, bytes]:
+        """Give the options by their number."""
+        ...
+
+
+class Lan(Protocol):
+    """The hostile network that a target's card is on, and what the target sent there."""
+
+    def sent(self) -> list[bytes]:
+        """Give every frame that the target has sent since it was started."""
+        ...
+
+    def dhcp_messages(self) -> Sequence[DhcpMessage]:
+        """Give what the target has told the DHCP server."""
+        ...
+
+    def lies(self) -> frozenset[str]:
+        """Give the addresses and names that only this network's lies could have told."""
+        ...
+
+    def hardware_address(self) -> bytes:
+        """Give the address that the target's card was made with."""
         ...
 
 
@@ -39,5 +73,6 @@ class CheckContext:
     policy: object = None
     profile: object = None
     wire: Wire | None = None
+    lan: Lan | None = None
     snapshots: Snapshots | None = None
     abort_on: tuple[type[BaseException], ...] = ()

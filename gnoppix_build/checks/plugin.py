@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gnoppix_build.checks.context import CheckContext, Snapshots, Wire
+from gnoppix_build.checks.context import CheckContext, Lan, Snapshots, Wire
 from gnoppix_build.checks.finding import Finding, Outcome, Tier
 from gnoppix_build.checks.visibility import NotVisible
 
-TIERS: tuple[Tier, ...] = ("static", "running")
+TIERS: tuple[Tier, ...] = ("static", "running", "traffic")
 SNAPSHOT = "before-destructive"
 EVIDENCE_LINES = 4
 EVIDENCE_CHARACTERS = 600
@@ -36,6 +36,7 @@ class CheckPlugin:
         """Declare the marks."""
         config.addinivalue_line("markers", "static: looks at a tree, no code of which runs")
         config.addinivalue_line("markers", "running: looks at a booted system")
+        config.addinivalue_line("markers", "traffic: looks at a system on a hostile network")
         config.addinivalue_line("markers", "destructive: spoils the system; runs last, undone")
 
     @pytest.fixture
@@ -64,6 +65,13 @@ class CheckPlugin:
         if self._context.wire is None:
             raise NotVisible("the target has no recording of its network")
         return self._context.wire
+
+    @pytest.fixture
+    def lan(self) -> Lan:
+        """Give the hostile network that the target's card is on."""
+        if self._context.lan is None:
+            raise NotVisible("the target is not on a network of the test's own")
+        return self._context.lan
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a check file that cannot be read."""
@@ -163,7 +171,7 @@ def _cause_of(traceback: str) -> str:
 def _mark_faults(item: pytest.Item) -> list[str]:
     tiers = [tier for tier in TIERS if item.get_closest_marker(tier)]
     if not tiers:
-        return [f"{item.path.name}: `{item.name}` has no tier mark (static, running)"]
+        return [f"{item.path.name}: `{item.name}` has no tier mark (static, running, traffic)"]
     if _is_destructive(item) and tiers != ["running"]:
         return [f"{item.path.name}: `{item.name}` is destructive, so it can only be `running`"]
     return []

@@ -21,10 +21,12 @@ from gnoppix_build.checks.context import CheckContext
 from gnoppix_build.cli import locks, session
 from gnoppix_build.cli.build import make_plan_of, open_workshop, require_host
 from gnoppix_build.cli.progress import LineProgress, timed
+from gnoppix_build.cli.verify_traffic import keep_recording, verify_traffic
 from gnoppix_build.effects.guest_channel import GuestFault
 from gnoppix_build.effects.image import OpenImage, host_needles, opened_iso, trace_layers
 from gnoppix_build.effects.qemu import Machine, can_run_kvm
 from gnoppix_build.effects.results import check_sums
+from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.report.finding import Finding
 from gnoppix_build.resolve.model import Resolved
 from gnoppix_build.targets.tree import TreeHost
@@ -61,8 +63,16 @@ def verify_image(
         if "static" in tiers:
             with timed("static checks", _tell), opened_iso(iso, work, tools, work / "log") as image:
                 findings += _verify_tree(checks, image, result)
+        if not {"boot", "traffic"}.isdisjoint(tiers):
+            kvm = can_run_kvm(tools, work / "probe")
+            _tell(f"booting with {'KVM' if kvm else 'emulation: KVM cannot run a guest here'}")
         if "boot" in tiers:
-            findings += _verify_boots(checks, iso, work, tools)
+            findings += _verify_boots(checks, iso, work, tools, kvm=kvm)
+        if "traffic" in tiers:
+            policy = compile_policy(resolved)
+            with timed("boot on a hostile network", _tell):
+                findings += verify_traffic(checks, policy, iso, work, tools, kvm=kvm)
+            keep_recording(work, result / "verify.pcap")
     return findings
 
 
@@ -78,9 +88,9 @@ def _verify_tree(checks: CheckPlan, image: OpenImage, result: Path) -> list[Find
     return [*findings, judge_traces(traces, WHOLE_IMAGE, time.monotonic() - start)]
 
 
-def _verify_boots(checks: CheckPlan, iso: Path, work: Path, tools: Path) -> list[Finding]:
-    kvm = can_run_kvm(tools, work / "probe")
-    _tell(f"booting with {'KVM' if kvm else 'emulation: KVM cannot run a guest here'}")
+def _verify_boots(
+    checks: CheckPlan, iso: Path, work: Path, tools: Path, *, kvm: bool
+) -> list[Finding]:
     findings: list[Finding] = []
     with timed("BIOS boot, checks", _tell), Machine(iso, tools, work / "bios", kvm=kvm) as machine:
         findings.append(_boot(machine, "boots_by_bios"))

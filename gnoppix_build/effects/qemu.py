@@ -22,8 +22,11 @@ from gnoppix_build.effects.process import (
 )
 from gnoppix_build.effects.qemu_command import (
     Firmware,
+    Lan,
     MachinePlaces,
     MachineSize,
+    OwnLan,
+    descriptors_of,
     machine_command,
     probe_command,
 )
@@ -51,6 +54,7 @@ class Machine:
         work: Path,
         firmware: Firmware = "bios",
         *,
+        lan: Lan | None = None,
         kvm: bool = False,
         size: MachineSize | None = None,
     ) -> None:
@@ -61,6 +65,7 @@ class Machine:
         self._tools = tools
         self._work = work
         self._firmware = firmware
+        self._lan = lan or OwnLan()
         self._kvm = kvm
         self._size = size or MachineSize()
         self._release: list[Callable[[], None]] = []
@@ -128,6 +133,14 @@ class Machine:
         """Go back to a saved state; the recording keeps what was recorded since."""
         self._monitor.run_human_command(f"loadvm {_checked_name(name)}")
 
+    def power_off(self, timeout_s: float = 180.0) -> None:
+        """Shut the guest down by its own means and return when it is off."""
+        self.run("systemctl --no-block poweroff")
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise GuestFault(f"the guest is not off after {timeout_s:.0f} s") from None
+
     def _start(self) -> None:
         shell_end, guest_shell = self._connected_pair()
         monitor_end, guest_monitor = self._connected_pair()
@@ -144,10 +157,11 @@ class Machine:
         process = start_in_tools(
             self._tools,
             {"work": self._work, "iso": self._iso},
-            machine_command(places, self._firmware, self._size, kvm=self._kvm),
+            machine_command(places, self._firmware, self._size, self._lan, kvm=self._kvm),
             log=log,
-            descriptors=(places.shell_socket, places.monitor_socket),
+            descriptors=(places.shell_socket, places.monitor_socket, *descriptors_of(self._lan)),
         )
+        self._process = process
         self._release.append(lambda: _kill(process))
         guest_shell.close()
         guest_monitor.close()

@@ -8,6 +8,8 @@ from gnoppix_build.effects.guest_channel import PORT_NAME, shell_credentials
 
 Firmware = Literal["bios", "uefi-secure-boot"]
 OVMF = "/usr/share/OVMF"
+HARDWARE_ADDRESS = "52:54:00:12:34:56"
+"""What the card was made with, as the guest sees it."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,28 @@ class MachinePlaces:
 
 
 @dataclass(frozen=True)
+class OwnLan:
+    """QEMU's network: an address, a router and a name server, and nothing behind them."""
+
+
+@dataclass(frozen=True)
+class SocketLan:
+    """A network at the other end of a connected stream socket: a length, then a frame."""
+
+    descriptor: int
+
+
+@dataclass(frozen=True)
+class TapLan:
+    """A network that a tap, given by its descriptor, is a port of."""
+
+    descriptor: int
+
+
+Lan = OwnLan | SocketLan | TapLan
+
+
+@dataclass(frozen=True)
 class MachineSize:
     """The processors and the memory of a machine."""
 
@@ -30,8 +54,13 @@ class MachineSize:
     memory_mib: int = 2048
 
 
+def descriptors_of(lan: Lan) -> tuple[int, ...]:
+    """Name the descriptors that QEMU inherits for a network."""
+    return () if isinstance(lan, OwnLan) else (lan.descriptor,)
+
+
 def machine_command(
-    places: MachinePlaces, firmware: Firmware, size: MachineSize, *, kvm: bool
+    places: MachinePlaces, firmware: Firmware, size: MachineSize, lan: Lan, *, kvm: bool
 ) -> tuple[str, ...]:
     """Give the whole command; writes go to snapshots that vanish with QEMU."""
     return (
@@ -41,7 +70,7 @@ def machine_command(
         *("-smp", str(size.processors), "-m", str(size.memory_mib)),
         *_firmware_arguments(firmware),
         *_disk_arguments(places),
-        *_network_arguments(places),
+        *_network_arguments(places, lan),
         *_channel_arguments(places),
     )
 
@@ -92,19 +121,31 @@ def _disk_arguments(places: MachinePlaces) -> tuple[str, ...]:
     )
 
 
-def _network_arguments(places: MachinePlaces) -> tuple[str, ...]:
-    """Give a card in a network that offers an address, a router and a name server.
+def _network_arguments(places: MachinePlaces, lan: Lan) -> tuple[str, ...]:
+    """Give a card in a network, and record what goes through it.
 
     QEMU's `restrict=on` would offer no router, and a guest without a route leaks nothing by
     accident. Nothing gets out all the same: QEMU runs in a network namespace that has no
     interface.
     """
     return (
-        *("-netdev", "user,id=lan"),
-        *("-device", "virtio-net-pci,netdev=lan,romfile="),
+        *("-netdev", _backend(lan)),
+        *("-device", f"virtio-net-pci,netdev=lan,mac={HARDWARE_ADDRESS},romfile="),
         "-object",
         f"filter-dump,id=recording,netdev=lan,maxlen=65536,file={places.recording}",
     )
+
+
+def _backend(lan: Lan) -> str:
+    match lan:
+        case OwnLan():
+            return "user,id=lan"
+        case SocketLan(descriptor):
+            return f"stream,id=lan,server=off,addr.type=fd,addr.str={descriptor}"
+        case TapLan(descriptor):
+            return f"tap,id=lan,fd={descriptor}"
+        case _:
+            assert_never(lan)
 
 
 def _channel_arguments(places: MachinePlaces) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Tier = Literal["static", "running"]
+Tier = Literal["static", "running", "traffic"]
 Outcome = Literal["pass", "fail", "skip"]
 Verdict = Literal["pass", "fail"]
 

@@ -26,8 +26,14 @@ IFF_TAP = 0x0002
 IFF_NO_PI = 0x1000
 ETH_P_ALL = 3
 ROOT_MOUNTS = """
-mount --rbind /dev "$1/dev" && mount -t proc proc "$1/proc" && mount -t tmpfs tmpfs "$1/run" &&
-mount -t tmpfs tmpfs "$1/tmp" && mount --bind "$2" "$1/mnt" && exec sleep infinity
+set -e
+mount --bind "$1" "$1"
+mount --rbind /dev "$1/dev"
+mount -t proc proc "$1/proc"
+mount -t tmpfs tmpfs "$1/run"
+mount -t tmpfs tmpfs "$1/tmp"
+mount --bind "$2" "$1/mnt"
+exec sleep infinity
 """
 
 
@@ -50,7 +56,7 @@ class Namespace:
         _wait_until(lambda: _is_apart(self._holder.pid), "a network namespace")
         self.run("ip", "link", "set", "lo", "up")
         if self._root is not None:
-            bound = f" {self._root}/mnt "
+            bound = f" {self._root.resolve()}/mnt "
             mounts = Path(f"/proc/{self._holder.pid}/mounts")
             _wait_until(lambda: bound in mounts.read_text(), "the mounts of a root")
         return self

@@ -102,7 +102,10 @@ def test_both(): pass
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("def test_x(): pass", "check_fence.py: `test_x` has no tier mark (static, running)"),
+        (
+            "def test_x(): pass",
+            "check_fence.py: `test_x` has no tier mark (static, running, traffic)",
+        ),
         ("x = 1", "check_fence.py: no check in the check file of `fence`"),
         (
             "@pytest.mark.static\n@pytest.mark.destructive\ndef test_x(): pass",

@@ -7,7 +7,7 @@ import click
 
 from gnoppix_build.cli.options import components_option, profile_argument, result_option
 
-TIERS = ("static", "boot")
+TIERS = ("static", "boot", "traffic")
 
 
 @click.command()
@@ -40,8 +40,9 @@ def verb(
     """Check a built image: its files, and the unmodified ISO booted in QEMU.
 
     The tier `static` looks at the tree and runs none of its code. The tier `boot` boots the ISO
-    through its own boot loader, by BIOS for all checks and by UEFI with Secure Boot on. The
-    reports are kept beside the ISO. Exit code 1 says that a check failed. Needs root.
+    through its own boot loader, by BIOS for all checks and by UEFI with Secure Boot on. The tier
+    `traffic` boots it on a network that lies and scans, and judges every frame that it sends.
+    The reports are kept beside the ISO. Exit code 1 says that a check failed. Needs root.
     """
     from gnoppix_build.cli import locks, session
     from gnoppix_build.cli.verify import verify_image

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A program: be each user in turn and knock at each listener; one process a user.
+
+Reads JSON from its argument: `users` (name -> number) and `targets` (protocol, address, port).
+What nobody listens at is opened by the program itself, so that whoever is let through is
+answered. Prints JSON: user -> the targets that it reached, in order.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import threading
+
+MARK = b"gnoppix-knock"
+KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+TIMEOUT_S = 2.0
+Target = tuple[str, str, int]
+
+
+def open_doors(targets: list[Target]) -> None:
+    """Listen where nobody does; what comes to a datagram socket of ours is answered."""
+    for protocol, address, port in targets:
+        door = socket.socket(family_of(address), KINDS[protocol])
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind((address, port))
+        except OSError:
+            door.close()
+            continue
+        if protocol == "tcp":
+            door.listen(200)
+        threading.Thread(target=answer, args=(protocol, door), daemon=True).start()
+
+
+def answer(protocol: str, door: socket.socket) -> None:
+    """Take whatever comes."""
+    while True:
+        if protocol == "tcp":
+            door.accept()[0].close()
+        else:
+            asked, peer = door.recvfrom(100)
+            with contextlib.suppress(OSError):
+                door.sendto(asked, peer)
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    """Tell IPv6 from IPv4."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def is_reached(protocol: str, address: str, port: int) -> bool:
+    """Say whether this user gets through: a connection, or a datagram that the rules take."""
+    with socket.socket(family_of(address), KINDS[protocol]) as knock:
+        knock.settimeout(TIMEOUT_S)
+        try:
+            knock.connect((address, port))
+            if protocol == "udp":
+                knock.send(MARK)
+        except OSError:
+            return False
+        return True
+
+
+def knock_as(uid: int, targets: list[Target]) -> list[Target]:
+    """Become the user in a process of its own, and list what it reached."""
+    reader, writer = os.pipe()
+    if not os.fork():
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
+        reached = [target for target in targets if is_reached(*target)]
+        with os.fdopen(writer, "w") as answers:
+            json.dump(reached, answers)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answers:
+        reached = json.load(answers)
+    os.wait()
+    return [(protocol, address, port) for protocol, address, port in reached]
+
+
+def main() -> None:
+    """Knock as all of them."""
+    asked = json.loads(sys.argv[1])
+    targets: list[Target] = [(kind, address, port) for kind, address, port in asked["targets"]]
+    open_doors(targets)
+    reached = {name: knock_as(uid, targets) for name, uid in asked["users"].items()}
+    sys.stdout.write(json.dumps(reached))
+
+
+if __name__ == "__main__":
+    main()

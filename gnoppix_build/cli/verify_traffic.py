@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tier `traffic`: the unmodified image on a hostile network, from its start to its end."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gnoppix_build.app.traffic import (
+    flush_command,
+    judge_control,
+    judge_phase,
+    judge_probes,
+    judge_scan,
+    skip_control,
+)
+from gnoppix_build.app.verify import CheckPlan, check_traffic
+from gnoppix_build.checks.context import CheckContext
+from gnoppix_build.checks.probes import probe_commands
+from gnoppix_build.effects.guest_channel import GuestFault
+from gnoppix_build.effects.hostile_lan import ALL_PORTS, HostileLan
+from gnoppix_build.effects.qemu import Machine
+from gnoppix_build.effects.qemu_command import SocketLan
+from gnoppix_build.policy.model import Policy
+from gnoppix_build.report.finding import Finding
+from gnoppix_build.targets.vm import GuestHost
+
+BOOT_TIMEOUT_S = 900.0
+# Several advertisements, and a lease that has to be renewed.
+IDLE_S = 70
+FEW_PORTS = range(1, 33)
+BEFORE_CONTROL = "before-control"
+
+
+def verify_traffic(
+    checks: CheckPlan, policy: Policy, iso: Path, work: Path, tools: Path, *, kvm: bool
+) -> list[Finding]:
+    """Boot, idle, be lied to, be scanned, be checked, and shut down; judge every frame of it."""
+    with (
+        HostileLan() as lan,
+        Machine(
+            iso, tools, work / "traffic", lan=SocketLan(lan.guest_end.fileno()), kvm=kvm
+        ) as machine,
+    ):
+        bench = _Bench(lan, machine, policy)
+        findings = [
+            bench.judged("boot", lambda: _boot(machine)),
+            bench.judged("idle", lambda: _idle(machine)),
+            bench.judged("lies", lan.lie),
+            bench.scanned(),
+            bench.probed(),
+        ]
+        findings += check_traffic(checks, _context(lan, machine))
+        machine.save(BEFORE_CONTROL)
+        findings.append(bench.controlled())
+        machine.restore(BEFORE_CONTROL)
+        findings.append(bench.judged("shutdown", machine.power_off))
+        return findings
+
+
+def keep_recording(work: Path, target: Path) -> None:
+    """Keep the recording of the card as evidence."""
+    shutil.copyfile(work / "traffic" / "lan.pcap", target)
+
+
+class _Bench:
+    """A machine on a hostile network, and what it sends there meanwhile."""
+
+    def __init__(self, lan: HostileLan, machine: Machine, policy: Policy) -> None:
+        self._lan = lan
+        self._machine = machine
+        self._policy = policy
+
+    def judged(self, phase: str, action: Callable[[], object]) -> Finding:
+        sent, seconds = self._sent_during(action)
+        return judge_phase(phase, sent, self._policy, seconds)
+
+    def scanned(self) -> Finding:
+        start = time.monotonic()
+        answers = self._lan.scan()
+        return judge_scan(answers, self._policy, 2 * len(ALL_PORTS), time.monotonic() - start)
+
+    def probed(self) -> Finding:
+        return judge_probes(*self._sent_during(self._send_probes))
+
+    def controlled(self) -> Finding:
+        if not self._lan.sent():
+            return skip_control()
+        self._machine.run(flush_command(self._policy))
+        sent, seconds = self._sent_during(self._send_probes)
+        return judge_control(sent, self._lan.scan(FEW_PORTS), self._policy, seconds)
+
+    def _send_probes(self) -> None:
+        for command in probe_commands(self._policy):
+            self._machine.run(command)
+
+    def _sent_during(self, action: Callable[[], object]) -> tuple[list[bytes], float]:
+        already, start = len(self._lan.sent()), time.monotonic()
+        action()
+        # What was sent last is still on its way.
+        time.sleep(1)
+        return self._lan.sent()[already:], time.monotonic() - start
+
+
+def _boot(machine: Machine) -> None:
+    machine.wait_for_shell(BOOT_TIMEOUT_S)
+    machine.wait_for_boot(BOOT_TIMEOUT_S)
+
+
+def _idle(machine: Machine) -> None:
+    machine.run(f"sleep {IDLE_S}")
+
+
+def _context(lan: HostileLan, machine: Machine) -> CheckContext:
+    return CheckContext(GuestHost(machine), lan=lan, abort_on=(GuestFault,))
