@@ -5,6 +5,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, Catalog, load_catalog
 from gnoppix_build.effects.sources import SourceFolders
@@ -42,12 +43,12 @@ def write_profile(case: Path, folder: Path) -> Path:
     """Write a profile of the case's component, what it requires, and the case's `beside.yaml`."""
     component = case.parents[1].name
     catalog = load_catalog([COMPONENTS_FOLDER], SourceFolders([ROOT]))
-    lines = ["version: 1", "name: golden", "components:"]
-    lines += [f"  {each}: {{}}" for each in sorted(requirements(component, catalog))]
-    lines += [f"  {component}:", textwrap.indent((case / "options.yaml").read_text(), "    ")]
     beside = case / "beside.yaml"
-    if beside.exists():
-        lines += [textwrap.indent(beside.read_text(), "  ")]
+    others = beside.read_text() if beside.exists() else ""
+    required = requirements(component, catalog) - {*(yaml.safe_load(others) or ())}
+    lines = ["version: 1", "name: golden", "components:", textwrap.indent(others, "  ")]
+    lines += [f"  {each}: {{}}" for each in sorted(required)]
+    lines += [f"  {component}:", textwrap.indent((case / "options.yaml").read_text(), "    ")]
     profile = folder / "golden.yaml"
     profile.write_text("\n".join(lines))
     return profile
