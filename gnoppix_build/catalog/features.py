@@ -17,7 +17,7 @@ from gnoppix_build.language.suggestion import did_you_mean
 FEATURES_FILE: Final = "features.yaml"
 
 _PATTERN_MARKS = matching(
-    "[A-Za-z0-9*][A-Za-z0-9*.,_=+-]*", "not-a-pattern", "a name or a pattern with `*`"
+    "[A-Za-z0-9*][A-Za-z0-9*.,_=+-]*", "not-a-glob", "a name or a pattern with `*`"
 )
 Pattern = Annotated[str, _PATTERN_MARKS[0], _PATTERN_MARKS[1]]
 Settings = dict[SysctlKey, tuple[Line, ...]]
