@@ -6,6 +6,7 @@ from heapq import heapify, heappop, heappush
 
 from gnoppix_build.catalog.load import Catalog
 from gnoppix_build.diagnostics import Diagnostic, Note, Span
+from gnoppix_build.language.node import span_of
 from gnoppix_build.resolve.model import ResolvedComponent
 
 Components = Mapping[str, ResolvedComponent]
@@ -42,7 +43,7 @@ def check_conflicts(kept: Components, places: Mapping[str, Span]) -> Iterator[Di
     """Find pairs of components of which one excludes the other."""
     seen: set[frozenset[str]] = set()
     for name, component in sorted(kept.items()):
-        for excluded in component.manifest.conflicts:
+        for index, excluded in enumerate(component.manifest.conflicts):
             for other in sorted(kept):
                 pair = frozenset((name, other))
                 if other == name or pair in seen or excluded not in kept[other].offers:
@@ -52,7 +53,13 @@ def check_conflicts(kept: Components, places: Mapping[str, Span]) -> Iterator[Di
                     "component-conflict",
                     f"`{name}` and `{other}` exclude each other",
                     places[name],
-                    (Note(f"`{other}` is asked for here", places[other]),),
+                    (
+                        Note(f"`{other}` is asked for here", places[other]),
+                        Note(
+                            f"`{name}` excludes it here",
+                            span_of(component.root, ("conflicts", index)),
+                        ),
+                    ),
                     f"take out `{name}` or `{other}`",
                 )
 
