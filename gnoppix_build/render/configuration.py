@@ -40,8 +40,9 @@ class PolicyTexts:
 def render_configuration(resolved: Resolved, reader: ComponentReader) -> tuple[ImageFile, ...]:
     """Render every component's files, sorted by path.
 
-    Templates see `options` (their component's own, `-` as `_`), `profile`, `policy` (PolicyTexts)
-    and `header`, and a filter for each format in `encoders`. One that yields nothing gives no
+    Templates see `options` (their component's own, `-` as `_`), `components` (the options of every
+    component by its name, for those that one requires), `profile`, `policy` (PolicyTexts) and
+    `header`, and a filter for each format in `encoders`. One that yields nothing gives no
     file: that is how a file depends on an option. No path may be brought twice: ask `check_paths`.
     """
     files: dict[str, ImageFile] = {}
@@ -56,7 +57,11 @@ def render_files(resolved: Resolved, reader: ComponentReader) -> Iterator[ImageF
     """Render each file of each component, whether or not another brings the same path."""
     environment = _make_environment()
     policy = compile_policy(resolved)
-    shared = {"profile": _profile_variables(resolved), "policy": _policy_texts(resolved, policy)}
+    shared = {
+        "components": {each.name: _option_variables(each) for each in resolved.components},
+        "profile": _profile_variables(resolved),
+        "policy": _policy_texts(resolved, policy),
+    }
     for component in resolved.components:
         header = (
             f"# Rendered by gnoppix-build: profile {resolved.name}, component {component.name}."
@@ -92,7 +97,7 @@ def _make_environment() -> SandboxedEnvironment:
 
 def _profile_variables(resolved: Resolved) -> Mapping[str, object]:
     scalars = ("name", "summary", "suite", "architecture", "locale", "keyboard", "target")
-    return {name: getattr(resolved, name) for name in scalars}
+    return {"areas": resolved.areas, **{name: getattr(resolved, name) for name in scalars}}
 
 
 def _option_variables(component: ResolvedComponent) -> Mapping[str, object]:
