@@ -88,7 +88,7 @@ def test_networkd_has_its_number(host: Any) -> None:
 def test_manager_hangs_on_the_firewall(host: Any, options: Mapping[str, object]) -> None:
     """The network manager starts only behind the firewall, and stops with it."""
     unit = UNITS[str(options["manager"])]
-    drop_in = f"/etc/systemd/system/{unit}.d/50-gnoppix-firewall.conf"
+    drop_in = f"/etc/systemd/system/{unit}.d/50-gnoppix.conf"
     lines = host.file(drop_in).content_string.splitlines()
     assert {f"After={FIREWALL}", f"PartOf={FIREWALL}", f"Requisite={FIREWALL}"} <= {*lines}
 
