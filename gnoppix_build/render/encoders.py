@@ -71,6 +71,14 @@ def encode_environment(value: object) -> str:
     return '"' + re.sub(r'(["\\$`])', r"\\\1", text) + '"'
 
 
+def encode_chrony(value: object) -> str:
+    """Write a word of chrony.conf; it has no quotes, so white space cannot stand in it.
+
+    Source: chrony.conf(5), "DIRECTIVES".
+    """
+    return re.sub(r"\s", "", _line(value))
+
+
 def encode_toml(value: object) -> str:
     """Write a value of TOML: a truth value, a number, an array, or else a basic string.
 
@@ -107,6 +115,7 @@ def _line(value: object) -> str:
 
 
 ENCODERS: Final[Mapping[str, Callable[..., str]]] = {
+    "chrony": encode_chrony,
     "dnscrypt_stamp": encode_dnscrypt_stamp,
     "doh_stamp": encode_doh_stamp,
     "endpoint": encode_endpoint,

@@ -12,10 +12,10 @@ OWN = "gnoppix."
 
 
 def network_units(policy: Any) -> list[str]:
-    """Name the units for whose user their component lets something in or out."""
+    """Name the units whose user listens, or sends beyond this machine."""
     declared = (*policy.listeners, *policy.direct, *policy.links, *policy.carried)
-    users = {(each.component, each.user) for each in declared}
-    return [each.unit for each in policy.services if (each.component, each.user) in users]
+    users = {each.user for each in declared}
+    return [service.unit for service in policy.services if service.user in users]
 
 
 def loaded_profiles(host: Any) -> dict[str, str]:
