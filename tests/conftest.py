@@ -14,7 +14,7 @@ from tor_network import TorNetwork
 
 SHIPPED = tuple(sorted(path.stem for path in (PROJECT / "profiles").glob("*.yaml")))
 WANTED_PROFILES = "GNOPPIX_BUILD_TEST_PROFILES"
-CHANGE = ("tor: {mode: transparent", "tor: {socks-port: 9150, mode: transparent")
+CHANGE = ("isolated-ports: [9061, 9062]", "isolated-ports: [9061, 9063]")
 
 
 def pytest_report_header() -> str:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The profiles that are shipped, and the one of the tests: each resolves without a word."""
 
+import re
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,10 @@ from gnoppix_build.resolve.resolve import resolve
 PROJECT = Path(__file__).parents[2]
 SHIPPED = sorted((PROJECT / "profiles").glob("*.yaml"))
 EVERYTHING = PROJECT / "tests" / "profiles" / "everything.yaml"
+# Source: RFC 5737.
+DOCUMENTATION = [ip_network(f"{net}/24") for net in ("192.0.2.0", "198.51.100.0", "203.0.113.0")]
+# With the cards beneath a tunnel there is no network that the others could be tried on.
+NOT_WITH_THE_OTHERS = {"link-namespace", "openvpn", "wireguard"}
 
 
 def resolve_shipped(profile: Path, target: Target = "image") -> Resolved:
@@ -33,3 +39,21 @@ def test_profile_resolves_without_a_word(profile: Path, target: Target) -> None:
     resolved = resolve_shipped(profile, target)
     assert resolved.name == profile.stem
     assert resolved.summary
+
+
+def test_image_of_all_services_has_every_component_that_goes_with_the_others() -> None:
+    names = {path.parent.name for path in COMPONENTS_FOLDER.glob("*/component.yaml")}
+    assert {each.name for each in resolve_shipped(EVERYTHING).components} == (
+        names - NOT_WITH_THE_OTHERS
+    )
+
+
+def test_addresses_in_shipped_profiles_are_those_for_documentation() -> None:
+    """A profile that is built as it is must not send anything to somebody's machine."""
+    written = [
+        ip_address(word)
+        for path in SHIPPED
+        for word in re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", path.read_text())
+    ]
+    assert written
+    assert [each for each in written if not any(each in net for net in DOCUMENTATION)] == []
