@@ -71,6 +71,38 @@ def test_validate_tells_twelve_mistakes_of_twelve_kinds_at_once() -> None:
     assert (len(heads), len(codes)) == (12, 12), heads
 
 
+def test_validate_gives_programs_every_place_of_a_conflict(tmp_path: Path) -> None:
+    profile = tmp_path / "mine.yaml"
+    profile.write_text("version: 1\nname: mine\nextends: [minimal]\npackages: [onionshare]\n")
+    done = build_image("validate", str(profile), "--format", "json")
+    (told,) = json.loads(done.stdout)["diagnostics"]
+    assert (done.returncode, told["code"], told["severity"]) == (3, "feature-taken-away", "error")
+    places = [told, *told["notes"]]
+    assert [Path(each["file"]).name for each in places] == [
+        "minimal.yaml",
+        "component.yaml",
+        "mine.yaml",
+        "features.yaml",
+        "features.yaml",
+    ]
+
+
+def test_validate_judges_a_profile_for_a_machine(tmp_path: Path) -> None:
+    """The user of `live-system` is not there on a machine, and a rule would name it."""
+    folder = tmp_path / "components" / "desk"
+    folder.mkdir(parents=True)
+    (folder / "component.yaml").write_text(
+        "kind: system\nsummary: A desk\nrequires: [debian-base]\n"
+        "egress:\n  - {user: user, reach: loopback}\n"
+    )
+    profile = tmp_path / "mine.yaml"
+    profile.write_text("version: 1\nname: mine\nextends: [minimal]\ncomponents:\n  desk: {}\n")
+    own = ("--components", str(tmp_path / "components"))
+    assert build_image("validate", str(profile), *own).returncode == 0
+    done = build_image("validate", str(profile), "--target", "machine", *own)
+    assert (done.returncode, "error[unknown-account]" in done.stderr) == (3, True)
+
+
 def test_new_profile_is_valid_and_is_not_overwritten(tmp_path: Path) -> None:
     assert build_image("new", "mine", "-o", str(tmp_path)).returncode == 0
     assert (tmp_path / "mine.yaml").read_text().startswith("# yaml-language-server: $schema=")
