@@ -12,10 +12,13 @@ OWN = "gnoppix."
 
 
 def network_units(policy: Any) -> list[str]:
-    """Name the units whose user listens, or sends beyond this machine."""
+    """Name the units for whose user their component lets something in or out.
+
+    Root is nobody's own user: what it sends does not tell which unit sends it.
+    """
     declared = (*policy.listeners, *policy.direct, *policy.links, *policy.carried)
-    users = {each.user for each in declared}
-    return [service.unit for service in policy.services if service.user in users]
+    users = {(each.component, each.user) for each in declared if each.user != "root"}
+    return [each.unit for each in policy.services if (each.component, each.user) in users]
 
 
 def loaded_profiles(host: Any) -> dict[str, str]:

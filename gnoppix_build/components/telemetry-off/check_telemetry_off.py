@@ -12,6 +12,7 @@ ARCHIVE = "/run/gnoppix-archive"
 # An archive of one's own with a package that reports and one that does not, asked by apt.
 OFFER = f"""
 set -e
+umask 022
 rm -rf {ARCHIVE}
 mkdir -p {ARCHIVE}/lists/partial {ARCHIVE}/cache/archives/partial
 cd {ARCHIVE}
