@@ -5,9 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Final
 
 from gnoppix_build.catalog.features import (
     FEATURES_FILE,
@@ -16,12 +14,12 @@ from gnoppix_build.catalog.features import (
     Features,
     check_feature_names,
 )
+from gnoppix_build.catalog.kind import Kind, check_contract, check_exposures
 from gnoppix_build.catalog.manifest import Contribution, Manifest
 from gnoppix_build.catalog.options import OptionValue, entry_of, read_option
 from gnoppix_build.catalog.references import check_references
 from gnoppix_build.diagnostics import Diagnostic, Note, Span
 from gnoppix_build.language.decode import decode
-from gnoppix_build.language.leaves import Line
 from gnoppix_build.language.node import Node, child, key_span
 from gnoppix_build.language.node import Path as NodePath
 from gnoppix_build.language.source import (
@@ -38,15 +36,6 @@ KINDS_FOLDER: Final = PACKAGE_FOLDER / "catalog" / "kinds"
 MANIFEST_FILE: Final = "component.yaml"
 
 _COMPONENT: Final = re.compile("[a-z][a-z0-9]*(-[a-z0-9]+)*")
-
-
-class Kind(BaseModel):
-    """The contract of a kind of components."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    layer: Literal["base", "packages"]
-    summary: Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +186,8 @@ def _check_component(
                 did_you_mean(manifest.kind, loading.kinds),
             )
         )
+    else:
+        loading.diagnostics += check_contract(manifest.kind, kind, manifest, root)
     values: dict[str, dict[str, OptionValue]] = {"default": {}, "example": {}}
     options = child(root, "options")
     for key, option in manifest.options.items():
@@ -211,6 +202,7 @@ def _check_component(
             loading.diagnostics += mistakes
             if value is not None:
                 known[key] = value
+    loading.diagnostics += check_exposures(manifest, root)
     loading.diagnostics += check_references(manifest, root)
     if kind is None or len(loading.diagnostics) > before:
         return None

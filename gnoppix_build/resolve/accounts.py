@@ -7,13 +7,21 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
 from gnoppix_build.catalog.declaration import Condition
-from gnoppix_build.catalog.manifest import User
+from gnoppix_build.catalog.manifest import Group, Manifest, User
 from gnoppix_build.catalog.network import EVERYONE, KERNEL, Listener, UnixSocket
 from gnoppix_build.catalog.references import Conditional
 from gnoppix_build.diagnostics import Diagnostic
 from gnoppix_build.language.node import Path
 from gnoppix_build.resolve.model import ResolvedComponent
-from gnoppix_build.resolve.parties import Party, make_party, merge_parties, named, tell, verb
+from gnoppix_build.resolve.parties import (
+    Party,
+    make_party,
+    merge_parties,
+    named,
+    tell,
+    verb,
+    ways_out,
+)
 from gnoppix_build.resolve.selection import Selection
 
 # What every Debian system has. Source: passwd.master and group.master of base-passwd.
@@ -124,16 +132,23 @@ def _groups(user: User) -> Sequence[str]:
 
 
 def _way_out(name: str, parties: list[Party], selection: Selection) -> str:
-    owners = [
+    """Tell who has the account: a component with other options, or one that is absent."""
+    for component in selection.components:
+        conditions = _conditions_of(name, component.manifest)
+        if options := tuple(dict.fromkeys(option for each in conditions for option in each)):
+            owner = Party(component.name, component.place, "", (), options)
+            return ways_out([[owner], parties])
+    absent = [
         each.name
         for each in selection.catalog.components.values()
-        if name in {one.name for one in each.manifest.users}
-        or name in {one.name for one in each.manifest.groups}
+        if _conditions_of(name, each.manifest)
     ]
-    present = {each.name for each in selection.components}
-    absent = [each for each in owners if each not in present]
     if absent:
         return f"add {' or '.join(f'`{each}: {{}}`' for each in absent)} under `components:`"
-    if owners:
-        return f"`{owners[0]}` has it with other options only: change these"
-    return f"take out {named(parties)}"
+    return ways_out([parties])
+
+
+def _conditions_of(name: str, manifest: Manifest) -> list[Condition]:
+    """Give the conditions on which a component has the account."""
+    accounts: tuple[User | Group, ...] = (*manifest.users, *manifest.groups)
+    return [account.when for account in accounts if account.name == name]

@@ -196,6 +196,13 @@ def test_no_program_looks_into_another(host: Any, options: Mapping[str, object])
 
 
 @pytest.mark.running
+def test_users_see_the_processes_that_they_may(host: Any, options: Mapping[str, object]) -> None:
+    """A user sees the processes of others only where the profile leaves them visible."""
+    sees = host.run(f"{UNPRIVILEGED} test -e /proc/1/comm").rc == 0
+    assert sees != options["hide-processes"]
+
+
+@pytest.mark.running
 def test_user_namespaces_are_as_asked(host: Any, options: Mapping[str, object]) -> None:
     """A user without privileges makes a user namespace only where the profile leaves it."""
     is_closed = options["level"] == "hardened" and not options["user-namespaces"]

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kinds of components: each is a contract that its components have to keep."""
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from gnoppix_build.catalog.declaration import Declaration
+from gnoppix_build.catalog.manifest import Manifest
+from gnoppix_build.diagnostics import Diagnostic
+from gnoppix_build.language.leaves import Line
+from gnoppix_build.language.node import Node, child, key_span, span_of
+
+EXPOSED: Final = 20
+"""Tenths of exposure beyond which a service has to say why."""
+
+Key = Literal[
+    "egress", "groups", "listens", "packages", "redirects", "services", "sockets", "units", "users"
+]
+
+
+class Kind(Declaration):
+    """The contract of a kind of components.
+
+    A component declares every key of `declares`, and none of `never_declares`, both because of
+    what `because` says.
+    """
+
+    layer: Literal["base", "packages"]
+    summary: Line
+    declares: tuple[Key, ...] = ()
+    never_declares: tuple[Key, ...] = ()
+    because: Line = ""
+
+
+def check_contract(name: str, kind: Kind, manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
+    """Find what a manifest lacks, or has too much, for a component of its kind."""
+    place = (child(root, "kind") or root).span
+    for key in kind.declares:
+        if not getattr(manifest, key):
+            message = f"a component of the kind `{name}` has to declare its `{key}`"
+            yield Diagnostic("contract", message, place, (), kind.because)
+    for key in kind.never_declares:
+        if child(root, key) is not None:
+            message = f"a component of the kind `{name}` declares no `{key}`"
+            yield Diagnostic("contract", message, key_span(root, (key,)), (), kind.because)
+
+
+def check_exposures(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
+    """Find services that are exposed beyond what goes without saying."""
+    for index, service in enumerate(manifest.services):
+        if service.exposure > EXPOSED and not service.because:
+            yield Diagnostic(
+                "exposure-without-reason",
+                f"`{service.unit}` may be exposed beyond 2.0, and nothing says why",
+                span_of(root, ("services", index, "exposure")),
+                (),
+                "add `because: ...` beside it, or narrow its sandbox",
+            )

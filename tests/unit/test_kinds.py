@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Contracts: what a kind asks of its components, and a service of its component."""
+
+from pathlib import Path
+
+import pytest
+from profile_workbench import WrittenSources
+
+from gnoppix_build.catalog.load import KINDS_FOLDER, load_catalog
+from gnoppix_build.diagnostics import format_diagnostic
+
+ANONYMITY = """\
+layer: packages
+summary: A way of its own
+declares: [egress]
+because: people choose it for where it sends
+"""
+AUDIT = """\
+layer: packages
+summary: Checks only
+never-declares: [packages]
+because: an audit leaves a system as it is
+"""
+
+
+def said(manifest: str) -> str:
+    sources = {
+        f"{KINDS_FOLDER}/anonymity-service.yaml": ANONYMITY,
+        f"{KINDS_FOLDER}/audit.yaml": AUDIT,
+        "c/one/component.yaml": manifest,
+    }
+    catalog = load_catalog([Path("c")], WrittenSources(sources))
+    return "\n".join(format_diagnostic(each, catalog.sources) for each in catalog.diagnostics)
+
+
+def test_component_that_keeps_its_contract_is_taken() -> None:
+    egress = "egress: [{user: root, protocol: tcp}]\n"
+    assert said(f"kind: anonymity-service\nsummary: one\n{egress}") == ""
+    assert said("kind: audit\nsummary: one\n") == ""
+
+
+def test_component_that_lacks_what_its_kind_declares_is_refused() -> None:
+    assert (
+        said("kind: anonymity-service\nsummary: one\n")
+        == """\
+c/one/component.yaml:1:7: error[contract]: a component of the kind `anonymity-service` has to \
+declare its `egress`
+  |
+1 | kind: anonymity-service
+  |       ^^^^^^^^^^^^^^^^^
+  = hint: people choose it for where it sends"""
+    )
+
+
+def test_component_that_declares_what_its_kind_never_does_is_refused() -> None:
+    assert (
+        said("kind: audit\nsummary: one\npackages: [vim]\n")
+        == """\
+c/one/component.yaml:3:1: error[contract]: a component of the kind `audit` declares no `packages`
+  |
+3 | packages: [vim]
+  | ^^^^^^^^
+  = hint: an audit leaves a system as it is"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "codes"),
+    [
+        ("exposure: 2.0", 0),
+        ("exposure: 2.1", 1),
+        ("exposure: 2.1, because: it needs a device", 0),
+    ],
+)
+def test_service_exposed_beyond_two_says_why(service: str, codes: int) -> None:
+    text = said(
+        f"kind: audit\nsummary: one\nservices:\n  - {{unit: one.service, user: root, {service}}}\n"
+    )
+    assert text.count("error[exposure-without-reason]") == codes, text
