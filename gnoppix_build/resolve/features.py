@@ -5,11 +5,13 @@ What packages depend on is not known before apt has resolved them: only those ar
 profile or a component names.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import Final, Literal
 
 from gnoppix_build.catalog.features import CataloguedFeature, Dependents, Endings
+from gnoppix_build.catalog.manifest import Contribution
 from gnoppix_build.catalog.network import DirectEgress
 from gnoppix_build.diagnostics import Diagnostic, Note
 from gnoppix_build.language.node import span_of
@@ -25,6 +27,14 @@ from gnoppix_build.resolve.parties import (
     ways_out,
 )
 from gnoppix_build.resolve.selection import Selection
+
+List = Literal["packages", "kernel-modules", "blocked-modules", "kernel-arguments"]
+_LISTS: Final[Mapping[List, Callable[[Contribution], tuple[str, ...]]]] = {
+    "packages": lambda brought: brought.packages,
+    "kernel-modules": lambda brought: brought.kernel_modules,
+    "blocked-modules": lambda brought: brought.blocked_modules,
+    "kernel-arguments": lambda brought: brought.kernel_arguments,
+}
 
 
 def check_features(selection: Selection) -> Iterator[Diagnostic]:
@@ -149,12 +159,10 @@ def _taking(name: str, component: ResolvedComponent) -> Iterator[Party]:
 
 def _setting(ended_by: Endings, component: ResolvedComponent) -> Iterator[Party]:
     """Find what a component sets in the kernel that ends a feature."""
-    for key, patterns in (
-        ("kernel-arguments", ended_by.kernel_arguments),
-        ("blocked-modules", ended_by.blocked_modules),
-    ):
-        for _, party in _brought(component, key, patterns):
-            yield party
+    for _, party in _brought(component, "kernel-arguments", ended_by.kernel_arguments):
+        yield party
+    for _, party in _brought(component, "blocked-modules", ended_by.blocked_modules):
+        yield party
     for name, (value, part, key) in kernel_settings(component).items():
         if value in _meant(ended_by.sysctl, name):
             fact = f"`{component.name}` sets `{name}` to `{value}` here"
@@ -170,11 +178,11 @@ def _is_saved(feature: CataloguedFeature, selection: Selection) -> bool:
 
 
 def _brought(
-    component: ResolvedComponent, key: str, patterns: tuple[str, ...]
+    component: ResolvedComponent, key: List, patterns: tuple[str, ...]
 ) -> Iterator[tuple[str, Party]]:
     """Find what a component's lists under this key of its manifest hold that is meant."""
     for part in component.parts:
-        for index, name in enumerate(getattr(part.contribution, key.replace("-", "_"))):
+        for index, name in enumerate(_LISTS[key](part.contribution)):
             if _matches(name, patterns):
                 fact = f"`{component.name}` brings `{name}` here"
                 path = (*part.path, key, index)
