@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from checker_tool import install_checker
+
 from gnoppix_build.effects.results import sha256_of
 
 PROJECT = Path(__file__).parents[2]
@@ -36,7 +38,13 @@ class Bench:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "GNOPPIX_BUILD_CACHE": str(self.folder / "cache")}
+        """Give the caller's environment with an own store, and a program that a check asks."""
+        commands = install_checker(self.folder / "checker")
+        return {
+            **os.environ,
+            "GNOPPIX_BUILD_CACHE": str(self.folder / "cache"),
+            "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
+        }
 
     def command(self, *arguments: str | Path) -> list[str]:
         return [sys.executable, "-m", "gnoppix_build", *(str(each) for each in arguments)]

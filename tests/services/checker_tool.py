@@ -26,7 +26,7 @@ def install_checker(folder: Path) -> Path:
             f"import sys; sys.path.insert(0, {str(modules)!r})",
             "from kernel_hardening_checker import main; main()",
         )
-        commands.mkdir()
+        commands.mkdir(exist_ok=True)
         command.write_text("\n".join((*lines, "")))
         command.chmod(0o755)
     return commands
