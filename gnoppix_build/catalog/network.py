@@ -84,7 +84,7 @@ class LinkEgress(Declaration):
     """What a link needs to carry anything: address resolution and configuration.
 
     `dhcp4`: RFC 2131, sent by `user`; `arp` (RFC 826) and `nd` (RFC 4861: solicitations and
-    advertisements) are sent by the kernel.
+    advertisements) are sent by the kernel, but a `user` of `nd` asks for routers by itself.
     """
 
     link: LinkProtocol

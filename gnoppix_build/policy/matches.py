@@ -128,7 +128,18 @@ def claims_of_the_kernel(policy: Policy) -> Iterator[str]:
     if any(flow.user == KERNEL for flow in policy.direct):
         yield f"meta mark {KERNEL_MARK} {OF_SOME_SOCKET}"
     if policy.has_ipv6:
+        yield from _neighbour_discovery_of_others(policy)
+
+
+def _neighbour_discovery_of_others(policy: Policy) -> Iterator[str]:
+    """Match ICMPv6 of programs, but for those that ask for routers in the kernel's place."""
+    asking = sorted({flow.user for flow in policy.links if flow.link == "nd"} - {KERNEL})
+    if not asking:
         yield f"meta l4proto ipv6-icmp {OF_SOME_SOCKET}"
+        return
+    users = set_of(map(quoted, asking))
+    yield f"meta l4proto ipv6-icmp {OF_SOME_SOCKET} meta skuid != {users}"
+    yield f"icmpv6 type != nd-router-solicit meta skuid {users}"
 
 
 def unique(rules: Iterable[str]) -> Sequence[str]:
