@@ -64,8 +64,10 @@ def judge_control(
     found = probes_among(sent)
     strangers = judge_frames(sent, compile_capture(policy), frozenset())
     caught = probes_among(sent[stranger.index] for stranger in strangers)
-    # A policy that lets somebody send TCP anywhere admits the TCP of all: it knows no users here.
-    is_able = found >= WITHOUT_RULES and caught >= WITHOUT_RULES - {"tcp"} and bool(answers)
+    # On the wire there are no users: what one may send anywhere is admitted whoever sends it.
+    cards = policy.within(policy.card_namespace)
+    admitted = {flow.protocol for flow in cards.direct if not flow.addresses}
+    is_able = found >= WITHOUT_RULES and caught >= WITHOUT_RULES - admitted and bool(answers)
     return _finding(
         "recording_shows_leaks_without_rules",
         "pass" if is_able else "fail",

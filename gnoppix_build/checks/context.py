@@ -13,6 +13,10 @@ class Wire(Protocol):
         """Give the Ethernet frames recorded while the action ran."""
         ...
 
+    def sent_during(self, action: Callable[[], object]) -> list[bytes]:
+        """Give those of them that the target sent."""
+        ...
+
 
 class DhcpMessage(Protocol):
     """What a target told a DHCP server."""

@@ -94,7 +94,9 @@ class HostileLan:
 
     def lies(self) -> frozenset[str]:
         """Give the addresses and names that nobody but this network could have told."""
-        told = (ATTACKER.ipv4, EVIL_PREFIX, EVIL_RESOLVER, EVIL_DOMAIN, EVIL_NAME, FAR_NETWORK)
+        # As any address in that network begins.
+        prefix = str(EVIL_PREFIX).removesuffix(":")
+        told = (ATTACKER.ipv4, prefix, EVIL_DOMAIN, EVIL_NAME, FAR_NETWORK)
         return frozenset(str(each) for each in told)
 
     def hardware_address(self) -> bytes:

@@ -10,6 +10,8 @@ from testinfra.host import Host
 
 from gnoppix_build.targets.shell import Recorder, Shell
 
+# How the hardware addresses in QEMU's network begin: for IPv4 and for IPv6. Source: libslirp.
+OWN_LAN = (b"\x52\x55", b"\x52\x56")
 # As the static tier's `find_files`: hidden files too, links not followed below wild parts.
 FIND_FILES = """\
 import glob, os, sys
@@ -60,6 +62,10 @@ class GuestWire:
 
     recorder: Recorder
     shell: Shell
+
+    def sent_during(self, action: Callable[[], object]) -> list[bytes]:
+        """Give what the card sent: QEMU's own network has addresses that nobody else has."""
+        return [frame for frame in self.frames_during(action) if frame[6:8] not in OWN_LAN]
 
     def frames_during(self, action: Callable[[], object]) -> list[bytes]:
         """Give what the card sent and got while the action ran, and for a second after it."""

@@ -18,10 +18,10 @@ POLICY = Policy(
     direct=(DirectFlow("relay", "relay", "tcp"),),
     links=(LinkFlow("net", "arp", "root"), LinkFlow("net", "dhcp4", "net")),
 )
-TCP = frames.tcp_syn(OWN, GATEWAY, FAR, (40000, 443))
+TCP = frames.tcp_syn(OWN, GATEWAY, FAR, (40000, 4242))
 UDP = frames.udp(OWN, GATEWAY, FAR, (40000, 53), b"gnoppix-probe")
-PING = frames.icmp_echo(OWN, GATEWAY, FAR)
-SCTP = frames.ipv4(OWN, GATEWAY, FAR, 132, bytes(12))
+PING = frames.ipv4(OWN, GATEWAY, FAR, 1, b"\x08" + bytes(7) + b"gnoppix-probe")
+SCTP = frames.ipv4(OWN, GATEWAY, FAR, 132, bytes(12) + b"gnoppix-probe")
 RAW = frames.ethernet(frames.BROADCAST, OWN.hardware, 0x88B5, b"gnoppix-probe")
 ARP = frames.arp(frames.ARP_REQUEST, OWN, frames.BROADCAST, IPv4Address("10.0.2.2"))
 

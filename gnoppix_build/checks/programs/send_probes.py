@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A program: send a marked packet in every way that its user has, beyond this machine.
 
-Arguments: the user's number. What the system refuses is left out: what gets out is on the wire.
+Arguments: the user's number, and for how many seconds it goes on (once, if there is none). What
+the system refuses is left out: what gets out is on the wire.
 """
 
 import contextlib
@@ -9,12 +10,14 @@ import os
 import socket
 import struct
 import sys
+import time
 
 MARK = b"gnoppix-probe"
 # Given out to nobody: RFC 5737, RFC 3849; the type: IEEE 802, for experiments.
 FAR, FAR_IPV6, PORT, KIND = "192.0.2.1", "2001:db8::1", 4242, 0x88B5
 ECHO = bytes.fromhex("08000000aaaa0001") + MARK
 SCTP = 132
+TIMEOUT_S, PAUSE_S = 0.5, 0.05
 
 
 def send_all() -> None:
@@ -27,7 +30,7 @@ def send_all() -> None:
 def send_tcp() -> None:
     """Ask for a connection."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
+        probe.settimeout(TIMEOUT_S)
         probe.connect((FAR, PORT))
 
 
@@ -81,8 +84,18 @@ def send_frames() -> None:
             probe.send((b"\xff" * 6 + own + struct.pack("!H", KIND) + MARK).ljust(60, b"\0"))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Become the user and send."""
+    uid, seconds = int(sys.argv[1]), float(sys.argv[2]) if sys.argv[2:] else 0.0
+    end = time.monotonic() + seconds
     os.setgroups([])
-    os.setgid(int(sys.argv[1]))
-    os.setuid(int(sys.argv[1]))
+    os.setgid(uid)
+    os.setuid(uid)
     send_all()
+    while time.monotonic() < end:
+        time.sleep(PAUSE_S)
+        send_all()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A program: be each user in turn and knock at each listener; one process a user.
 
-Reads JSON from its argument: `users` (name -> number) and `targets` (protocol, address, port).
-What nobody listens at is opened by the program itself, so that whoever is let through is
-answered. Prints JSON: user -> the targets that it reached, in order.
+Reads JSON from its argument: `users` (name -> number), and `declared` and `doors` (protocol,
+address, port). Nobody listens at the doors: the program does it itself, so that whoever is let
+through is answered. Prints JSON: user -> what it reached, in order.
 """
 
 import contextlib
@@ -84,9 +84,12 @@ def knock_as(uid: int, targets: list[Target]) -> list[Target]:
 def main() -> None:
     """Knock as all of them."""
     asked = json.loads(sys.argv[1])
-    targets: list[Target] = [(kind, address, port) for kind, address, port in asked["targets"]]
-    open_doors(targets)
-    reached = {name: knock_as(uid, targets) for name, uid in asked["users"].items()}
+    doors, declared = (
+        [(kind, address, port) for kind, address, port in asked[name]]
+        for name in ("doors", "declared")
+    )
+    open_doors(doors)
+    reached = {name: knock_as(uid, declared + doors) for name, uid in asked["users"].items()}
     sys.stdout.write(json.dumps(reached))
 
 
