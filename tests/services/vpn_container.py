@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A profile as a running system: its files, units and users in a container with a real cable.
+
+The container starts systemd, udev and all, on an overlay of the lab's tree. It is not an image: its
+kernel is the host's, its card is one end of a veth pair, and what only an image has (boot loader,
+packages that the profile installs) is left out.
+"""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import IO, Final, Self
+
+from net_namespace import LEASH, Namespace, check_output
+
+from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
+from gnoppix_build.catalog.manifest import User
+from gnoppix_build.effects.process import CLEAN_ENVIRONMENT
+from gnoppix_build.effects.sources import SourceFolders
+from gnoppix_build.policy.compile import compile_policy
+from gnoppix_build.policy.model import Policy
+from gnoppix_build.render.configuration import render_configuration
+from gnoppix_build.resolve.model import Resolved
+from gnoppix_build.resolve.resolve import resolve
+
+PROJECT: Final = Path(__file__).parents[2]
+CARD: Final = "card0"
+READY_S: Final = 60.0
+# In mount and PID namespaces of its own, so that nothing of it stays: LOWER WORK NAME.
+# udev's control socket has to seem to be there when systemd starts: it takes a container without
+# devtmpfs for one without udev. Source: systemd's sd-device, `MONITOR_GROUP_UDEV`.
+BOOT = """
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root" || exit 1
+mkdir "$2/udev" && : >"$2/udev/control"
+exec systemd-nspawn --quiet --register=no --keep-unit --console=pipe \\
+    --directory="$2/root" --machine="$3" --bind="$2/udev:/run/udev" --bind=/dev/net/tun \\
+    --capability=all --boot
+"""
+# What stands in for hardware: a veth end counts as a card, and only network devices are announced.
+CARD_RULE = f'SUBSYSTEM=="net", KERNEL=="{CARD}", ENV{{GNOPPIX_CARD}}="1"\n'
+STAND_INS: Final[Mapping[str, str]] = {
+    "etc/udev/rules.d/50-lab.rules": CARD_RULE,
+    "etc/systemd/system/systemd-udev-trigger.service.d/lab.conf": "[Service]\nExecStart=\n"
+    "ExecStart=/usr/bin/udevadm trigger --subsystem-match=net --action=add\n",
+}
+APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
+
+
+def first_child(pid: int) -> int | None:
+    """Give the first child of a process that has one thread."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(children[0]) if children else None
+
+
+def resolve_profile(profile: Path) -> Resolved:
+    """Resolve a profile of the test."""
+    reader = SourceFolders([PROJECT, profile.parent])
+    catalog = load_catalog([COMPONENTS_FOLDER], reader)
+    resolution = resolve(profile, catalog, reader, "image")
+    assert resolution.resolved is not None, resolution.diagnostics
+    return resolution.resolved
+
+
+class Container:
+    """The system of a profile; its card is `CARD` in `network`. Use it as a context."""
+
+    def __init__(self, resolved: Resolved, lab_root: Path, work: Path, network: Namespace) -> None:
+        self._lab_root = lab_root
+        self._work = work
+        self.network = network
+        self.policy: Policy = compile_policy(resolved)
+        self._upper = work / "upper"
+        for folder in ("upper", "work", "root"):
+            (work / folder).mkdir(parents=True)
+        self._add_users(user for each in resolved.components for user in each.manifest.users)
+        self._switch_units(resolved)
+        for file in render_configuration(resolved, SourceFolders([PROJECT])):
+            self.write(file.path.lstrip("/"), file.content, file.mode)
+        for path, text in STAND_INS.items():
+            self.write(path, text.encode())
+        self._as_a_veth_pair_looks()
+
+    def write(self, path: str, content: bytes, mode: int = 0o644) -> None:
+        """Put a file into the system that is not yet started."""
+        place = self._upper / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+        place.chmod(mode)
+
+    def read(self, path: str) -> str:
+        """Read a file that was put into it."""
+        return (self._upper / path).read_text()
+
+    def __enter__(self) -> Self:
+        console = (self._work / "console").open("wb")
+        self._start(console)
+        deadline = time.monotonic() + READY_S
+        while not self._is_up():
+            assert self._boss.poll() is None, (self._work / "console").read_text(errors="replace")
+            assert time.monotonic() < deadline, self.tell()
+            time.sleep(0.1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._boss.kill()
+        self._boss.wait()
+
+    def command(self, *argv: str | Path) -> tuple[str | Path, ...]:
+        """Give the command that runs `argv` in the system."""
+        kinds = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
+        return ("nsenter", *kinds, "--target", str(self._init), "--", *argv)
+
+    def run(self, *argv: str | Path) -> str:
+        """Run a command in the system to its end."""
+        return check_output(self.command(*argv)).decode()
+
+    def tries(self, *argv: str | Path) -> bool:
+        """Tell whether a command in the system succeeds."""
+        done = subprocess.run(
+            self.command(*argv), capture_output=True, check=False, env=CLEAN_ENVIRONMENT
+        )
+        return done.returncode == 0
+
+    def start(self, *units: str) -> None:
+        """Start units, or tell what the system says."""
+        assert self.tries("systemctl", "start", *units), self.tell()
+
+    def beneath(self, *argv: str | Path) -> str:
+        """Run a command in the system, in the network namespace of its cards."""
+        return self.run("nsenter", "--net=/run/netns/carrier", "--", *argv)
+
+    def wait_until(self, is_true: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+        """Wait for something to come true, or tell what the system says."""
+        deadline = time.monotonic() + timeout_s
+        while not is_true():
+            assert time.monotonic() < deadline, f"no {what} in {timeout_s:.0f} s\n{self.tell()}"
+            time.sleep(0.05)
+
+    def tell(self) -> str:
+        """Give the end of the journal."""
+        return self.run("journalctl", "--no-pager", "--boot", "--lines=80")
+
+    def _start(self, console: IO[bytes]) -> None:
+        name = f"lab-{self._work.stat().st_ino}"
+        boot = (*APART, "sh", "-c", BOOT, "sh", self._lab_root, self._work, name)
+        self._boss = subprocess.Popen(
+            (*LEASH, *self.network.command(*boot)),
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            env={**CLEAN_ENVIRONMENT, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "yes"},
+            start_new_session=True,
+        )
+
+    def _is_up(self) -> bool:
+        nspawn = first_child(self._boss.pid)
+        init = first_child(nspawn) if nspawn else None
+        if init is None:
+            return False
+        self._init = init
+        done = subprocess.run(
+            self.command("systemctl", "is-system-running"),
+            capture_output=True,
+            check=False,
+            text=True,
+            env=CLEAN_ENVIRONMENT,
+        )
+        return done.stdout.strip() in ("running", "degraded")
+
+    def _switch_units(self, resolved: Resolved) -> None:
+        """Enable by presets, which systemd applies at a first start; mask by links."""
+        units = [each.units for part in resolved.components for each in part.contributions]
+        enabled = {unit for each in units for unit in each.enable}
+        lines = [f"enable {unit}" for unit in sorted(enabled)] + ["disable *", ""]
+        self.write("etc/systemd/system-preset/00-lab.preset", "\n".join(lines).encode())
+        for unit in {unit for each in units for unit in each.mask} | ({"tor.service"} - enabled):
+            place = self._upper / "etc/systemd/system" / unit
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to("/dev/null")
+
+    def _add_users(self, users: Iterable[User]) -> None:
+        """Do what sysusers does in an image, whose packages find their users made."""
+        accounts = (self._lab_root / "etc/passwd").read_text().splitlines()
+        groups = (self._lab_root / "etc/group").read_text().splitlines()
+        for user in users:
+            accounts = [each for each in accounts if each.split(":")[0] != user.name]
+            groups = [each for each in groups if each.split(":")[0] != user.name]
+            accounts.append(f"{user.name}:x:{user.uid}:{user.uid}::{user.home}:{user.shell}")
+            groups.append(f"{user.name}:x:{user.uid}:")
+        self.write("etc/passwd", "\n".join((*accounts, "")).encode())
+        self.write("etc/group", "\n".join((*groups, "")).encode())
+
+    def _as_a_veth_pair_looks(self) -> None:
+        """Take out the one match that a card without hardware cannot meet."""
+        path = "etc/systemd/network/10-gnoppix.network"
+        text = self.read(path)
+        changed = text.replace("Kind=!*\n", "")
+        assert changed != text, "the network's match has changed"
+        self.write(path, changed.encode())
