@@ -32,7 +32,7 @@ components:
   debian-base: {{}}
   firewall: {{}}
   link-namespace: {{}}
-  {network}: {{}}
+  network-identity: {{consent: {consent}}}
   {vpn}
 """
 ASK = """
@@ -129,13 +129,12 @@ def has_kernel_wireguard() -> bool:
     return done.returncode == 0
 
 
-def make_machine(vpn: str, lab_root: Path, work: Path, network: Namespace) -> Container:
+def make_machine(
+    vpn: str, lab_root: Path, work: Path, network: Namespace, consent: str = "off"
+) -> Container:
     """Make the machine of a profile with a VPN; it is not yet started."""
     profile = work / "vpn.yaml"
-    names = ("network-identity", "network")
-    folder = Path(far_end.__file__).parents[2] / "gnoppix_build/components"
-    name = next(each for each in names if (folder / each).is_dir())
-    profile.write_text(PROFILE.format(vpn=vpn, network=name))
+    profile.write_text(PROFILE.format(vpn=vpn, consent=consent))
     machine = Container(resolve_profile(profile), lab_root, work / "machine", network)
     machine.write("root/prober.py", PROBER.read_bytes())
     return machine

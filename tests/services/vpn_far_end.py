@@ -100,7 +100,7 @@ class FarEnd:
 
     @contextmanager
     def recorded(self) -> Iterator[list[bytes]]:
-        """Give a list that holds, after the block, what came by the cable or by one in its place."""
+        """Give a list that holds, after the block, what came by the cable or its successor."""
         frames: list[bytes] = []
         ended = threading.Event()
         with self.namespace.call(_open_wire) as wire:
