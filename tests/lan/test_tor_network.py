@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The private Tor network: a client of it gets through, and its frames show how."""
 
+import os
 import socket
 import subprocess
 import time
@@ -105,6 +106,33 @@ def test_recording_shows_a_packet_that_goes_past_tor(
             probe.sendto(b"marked", ("9.9.9.9", 53))
         time.sleep(0.2)
     assert "17 9.9.9.9 53" in destinations(frames)
+
+
+def test_container_boots_and_gets_an_address_by_dhcp(
+    client: Namespace, lab_root: Path, tor_network: TorNetwork, tmp_path: Path
+) -> None:
+    settings = tmp_path / "lan.network"
+    settings.write_text("[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n")
+    boot = (
+        *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--volatile=overlay"),
+        *("--boot", "--console=pipe", f"--machine=lan-{os.getpid()}", "--directory", lab_root),
+        *(f"--network-namespace-path={client.path}", "--capability=CAP_NET_ADMIN"),
+        f"--bind-ro={settings}:/etc/systemd/network/10-lan.network",
+    )
+    console = tmp_path / "console"
+    with tor_network.attach(client, with_address=False), console.open("wb") as log:
+        container = client.start(boot, log)
+        deadline = time.monotonic() + TIMEOUT_S
+        while "10.0.2." not in (
+            shown := client.run("ip", "-4", "address", "show", "eth0").decode()
+        ):
+            assert time.monotonic() < deadline, shown
+            assert container.poll() is None, console.read_text()
+            time.sleep(0.2)
+        # Killed outright it would leave its place below /run behind.
+        container.terminate()
+        container.wait(TIMEOUT_S)
+    assert any(f"{address}/24" in shown for address in tor_network.leases.values())
 
 
 def test_container_gets_the_lan_by_its_path(

@@ -14,10 +14,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Self
 
 import tor_servers
+from dhcp_server import serving
 from net_namespace import Namespace, connect, recorded_frames
 from tor_servers import AUTHORITIES, BRIDGE, EXITS, IN_CORE, RELAYS, Server
 
@@ -27,6 +29,7 @@ LAN = "lan"
 INSIDE = Path("/mnt")
 READY_DESCRIPTORS = 4
 READY_TIMEOUT_S = 120.0
+NEEDED_BEFORE_VOTE_S = 14.0
 WEB_SERVER = Path(__file__).with_name("web_server.py")
 # What a client may reach: the servers' own ports, and DHCP. Nothing is routed but to the exits.
 CORE_RULES = """\
@@ -84,6 +87,7 @@ class TorNetwork:
         self.root = root
         self.work = work
         self.authorities: tuple[str, ...] = ()
+        self.leases: dict[bytes, IPv4Address] = {}
         self._stack = ExitStack()
         self._ports = 0
 
@@ -91,6 +95,7 @@ class TorNetwork:
         with ExitStack() as stack:
             self._lay_cables(stack)
             self.authorities = self._make_keys()
+            _wait_for_a_vote_far_off()
             self._start_servers()
             self._stack = stack.pop_all()
         try:
@@ -183,6 +188,8 @@ class TorNetwork:
         for server in EXITS:
             self._connect_exit(server)
         core.run("nft", "-f", "-", stdin=_core_rules().encode())
+        card = stack.enter_context(core.listen_on_card(LAN))
+        self.leases = stack.enter_context(serving(card, IPv4Address(GATEWAY)))
 
     def _namespace(self) -> Namespace:
         return Namespace(self.root, self.work)
@@ -271,6 +278,13 @@ class TorNetwork:
     def _log_of(self, name: str, kind: str) -> str:
         log = self.work / name / kind
         return log.read_text(errors="replace") if log.exists() else ""
+
+
+def _wait_for_a_vote_far_off() -> None:
+    """Return when relays have time enough to be in the first consensus."""
+    seconds_to_vote = tor_servers.FIRST_VOTE_S - time.time() % tor_servers.FIRST_VOTE_S
+    if seconds_to_vote < NEEDED_BEFORE_VOTE_S:
+        time.sleep(seconds_to_vote)
 
 
 def _core_rules() -> str:

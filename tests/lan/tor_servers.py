@@ -17,6 +17,9 @@ WEB_ADDRESS = "203.0.113.80"
 WEB_NAME = "web.test"
 ONION_PORT = 8080
 VOTING_S = 3600
+# The first consensus comes when the clock is a multiple of this, the next one in an hour: relays
+# must be known to the authorities by then.
+FIRST_VOTE_S = 20
 COMMON = """\
 TestingTorNetwork 1
 AssumeReachable 1
@@ -31,7 +34,7 @@ V3AuthVotingInterval {VOTING_S}
 V3AuthVoteDelay 4
 V3AuthDistDelay 4
 V3AuthNIntervalsValid 3
-TestingV3AuthInitialVotingInterval 10
+TestingV3AuthInitialVotingInterval {FIRST_VOTE_S}
 TestingV3AuthInitialVoteDelay 2
 TestingV3AuthInitialDistDelay 2
 TestingAuthDirTimeToLearnReachability 0
