@@ -86,6 +86,8 @@ class HostileLan:
 
     def sent(self) -> list[bytes]:
         """Give every frame that the guest has sent so far, in order."""
+        is_listening = self._threads[0].is_alive() or self._ended.is_set()
+        assert is_listening, "nobody listens: silence would prove nothing"
         return list(self._sent)
 
     def dhcp_messages(self) -> list[DhcpMessage]:
@@ -127,7 +129,7 @@ class HostileLan:
                 frame = stream.read(LENGTH.unpack(head)[0])
                 self._sent.append(frame)
                 self._guest_hardware = frame[6:12]
-                for answer in _answers_to(frame):
+                for answer in answers_to(frame):
                     self._send(answer)
 
     def _advertise(self) -> None:
@@ -165,7 +167,7 @@ class HostileLan:
             yield frames.udp(SCANNER, to, GUEST, (SCANNER_PORT, port), b"knock")
 
 
-def _answers_to(frame: bytes) -> Iterator[bytes]:
+def answers_to(frame: bytes) -> Iterator[bytes]:
     """Answer a frame as a network would that wants all traffic to go by its attacker."""
     if (asked := frames.read_arp(frame)) is not None:
         yield from _arp_answers(asked)

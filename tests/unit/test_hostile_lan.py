@@ -8,14 +8,31 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from gnoppix_build.effects import frames
 from gnoppix_build.effects.frames import Station
-from gnoppix_build.effects.hostile_lan import ATTACKER, GATEWAY, GUEST, SCANNER, HostileLan
+from gnoppix_build.effects.hostile_lan import (
+    ATTACKER,
+    GATEWAY,
+    GUEST,
+    SCANNER,
+    HostileLan,
+    answers_to,
+)
 
 OWN = Station(bytes.fromhex("021122334455"), GUEST, IPv6Address("fe80::15"))
 NOBODY = Station(OWN.hardware, IPv4Address("0.0.0.0"), IPv6Address("::"))
 EVERYWHERE = IPv4Address("255.255.255.255")
+
+
+WELL_FORMED = (
+    frames.arp(frames.ARP_REQUEST, OWN, frames.BROADCAST, GATEWAY.ipv4),
+    frames.udp(OWN, GATEWAY.hardware, GATEWAY.ipv4, (40000, 53), frames.dns_query("a.test", 1)),
+    frames.udp(OWN, GATEWAY.hardware, GATEWAY.ipv4, (68, 67), bytes(236) + frames.DHCP_COOKIE),
+    frames.icmpv6_echo(OWN, GATEWAY.hardware, frames.ALL_NODES),
+)
 
 
 class Guest:
@@ -120,6 +137,17 @@ def checksum_fits(frame: bytes) -> bool:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total == 0xFFFF
+
+
+@given(
+    beginning=some.sampled_from(WELL_FORMED),
+    rest=some.binary(max_size=400),
+    cut=some.integers(0, 400),
+)
+def test_no_frame_stops_the_network(beginning: bytes, rest: bytes, cut: int) -> None:
+    """A thread that ended would hear nothing, and silence passes every judge."""
+    for answer in answers_to(beginning[:cut] + rest):
+        assert len(answer) >= 60
 
 
 def test_scan_gives_what_is_answered_to_it(guest: Guest, lan: HostileLan) -> None:
