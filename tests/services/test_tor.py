@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from net_namespace import Namespace
+from lab_root import PACKAGES, make_lab_root
+from net_namespace import Namespace, connect, recorded_frames
+from snowflake_far_end import FarEnd
 from socks import RefusedFault, fetch_page
 from test_tor_network import bootstrapped_client, destinations
 from tor_container import TOR_CONTROL, USER, Container, booted
@@ -53,6 +55,10 @@ circuits = {int(row[0].rpartition("=")[2]): row[2] for row in rows}
 print(*(circuits[number] for number in sorted(circuits)))
 """
 ASK_CONTROL = 'import socket; socket.socket(socket.AF_UNIX).connect("/run/tor/control")'
+SEND_DATAGRAM = """
+import socket
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"stray", ("198.51.100.1", 4242))
+"""
 # A web server of one's own, as a component: its port is open to tor's user and nobody else.
 WEB_SERVER = """\
 kind: network
@@ -125,7 +131,7 @@ def test_transparent_mode_leads_a_user_to_the_web_and_to_an_onion(
     with (
         tor_network.attach(client) as cable,
         cable.recorded() as frames,
-        booted(lab_root, tmp_path, tor_network, client, "  tor: {}\n") as container,
+        booted(lab_root, tmp_path, tor_network.authorities, client, "  tor: {}\n") as container,
     ):
         container.wait_for_journal(UNIT, DONE)
         use_resolver(container)
@@ -145,7 +151,9 @@ def test_ports_share_no_circuit(
     options = "{mode: socks, isolated-ports: [9151, 9152], control: on}"
     with (
         tor_network.attach(client),
-        booted(lab_root, tmp_path, tor_network, client, f"  tor: {options}\n") as container,
+        booted(
+            lab_root, tmp_path, tor_network.authorities, client, f"  tor: {options}\n"
+        ) as container,
     ):
         container.wait_for_journal(UNIT, DONE)
         ports = ("9050", "9050", "9151", "9151", "9152")
@@ -167,7 +175,9 @@ def test_bridge_is_all_that_tor_talks_to(
     with (
         tor_network.attach(client) as cable,
         cable.recorded() as frames,
-        booted(lab_root, tmp_path, tor_network, client, f"  tor: {options}\n") as container,
+        booted(
+            lab_root, tmp_path, tor_network.authorities, client, f"  tor: {options}\n"
+        ) as container,
     ):
         container.wait_for_journal(UNIT, DONE)
         page = fetch_page(client, tor_network.web_name, socks_port=9050)
@@ -177,13 +187,46 @@ def test_bridge_is_all_that_tor_talks_to(
     assert destinations(frames) - {f"arp {GATEWAY}"} == {f"6 {BRIDGE.address} {BRIDGE.port}"}
 
 
+def test_snowflake_offers_itself_and_nobody_else_sends_datagrams(tmp_path: Path) -> None:
+    root = make_lab_root((*PACKAGES, "ca-certificates", "snowflake-client"))
+    line = (
+        f"snowflake 192.0.2.3:80 {'0123456789ABCDEF0123' * 2} "
+        "url=http://broker.test/ ice=stun:stun.test:3478"
+    )
+    options = (
+        "{mode: socks, bridges: snowflake, sandbox: off, bridge-resolvers: [198.51.100.1], "
+        f"bridge-lines: ['{line}']}}"
+    )
+    with Namespace(root, tmp_path) as client, Namespace() as far:
+        for each in (client, far):
+            each.set("ipv6/conf/all/disable_ipv6", "1")
+        connect(client, "eth0", far, "cable")
+        client.run("ip", "address", "add", "198.51.100.2/24", "dev", "eth0")
+        client.run("ip", "route", "add", "default", "via", "198.51.100.1")
+        far.run("ip", "address", "add", "198.51.100.1/24", "dev", "cable")
+        end = FarEnd(far, "198.51.100.1")
+        with (
+            far.listen_on_card("cable") as card,
+            recorded_frames(card) as frames,
+            booted(root, tmp_path, (), client, f"  tor: {options}\n") as container,
+        ):
+            container.wait_for_journal(UNIT, "broker failure")
+            stray = container.run("python3", "-c", SEND_DATAGRAM, user=USER)
+    assert end.names == {"broker.test", "stun.test"}
+    assert any("198.51.100.2" in offer and " typ srflx " in offer for offer in end.offers)
+    assert "PermissionError" in stray.stderr
+    assert "17 198.51.100.1 4242" not in destinations(frames)
+
+
 def test_tor_stays_off_the_network_until_somebody_agrees(
     lab_root: Path, tor_network: TorNetwork, client: Namespace, tmp_path: Path
 ) -> None:
     options = "{consent: on, control: on, mode: socks}"
     with (
         tor_network.attach(client) as cable,
-        booted(lab_root, tmp_path, tor_network, client, f"  tor: {options}\n") as container,
+        booted(
+            lab_root, tmp_path, tor_network.authorities, client, f"  tor: {options}\n"
+        ) as container,
     ):
         container.wait_for_journal(UNIT, "DisableNetwork is set")
         with cable.recorded() as before:
@@ -225,7 +268,7 @@ def test_onion_service_of_the_machine_is_for_its_clients(
             each.set("ipv6/conf/all/disable_ipv6", "1")
             stack.enter_context(tor_network.attach(each))
         container = stack.enter_context(
-            booted(lab_root, works["machine"], tor_network, machine, components, own)
+            booted(lab_root, works["machine"], tor_network.authorities, machine, components, own)
         )
         container.said("systemd-run", "--uid=page", "python3", "-c", SERVE)
         onion = container.said("cat", "/var/lib/tor/onion-web/hostname")

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from net_namespace import LEASH, Namespace
-from tor_network import TorNetwork
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
 from gnoppix_build.effects.process import CLEAN_ENVIRONMENT
@@ -113,19 +112,19 @@ def _add_missing(root: Path, tree: Path, path: str, lines: Mapping[str, str]) ->
 def booted(
     root: Path,
     work: Path,
-    network: TorNetwork,
+    authorities: Sequence[str],
     client: Namespace,
     components: str,
     own: Path | None = None,
 ) -> Iterator[Container]:
-    """Boot a container with these components whose tor is a client of the private network."""
+    """Boot a container with these components; `authorities` make tor a client of a network."""
     upper, scratch, tree = (work / name for name in ("upper", "scratch", "tree"))
     for folder in (upper, scratch, tree):
         folder.mkdir()
     render_into(root, upper, work, components, own)
     units = upper / "etc/systemd/system"
     with (upper / "etc/tor/gnoppix-defaults.torrc").open("a") as defaults:
-        defaults.writelines(f"{line}\n" for line in network.authorities)
+        defaults.writelines(f"{line}\n" for line in authorities)
     (units / "tor@default.service.d/99-lab.conf").write_text(WITHOUT_APPARMOR)
     wants = units / "sysinit.target.wants"
     wants.mkdir()
