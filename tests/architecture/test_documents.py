@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the documents say of the code: every test and every file that they name is there."""
+"""What the documents say of the code: what they name is there, each page is current."""
 
 import ast
 import re
@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gnoppix_build.catalog.load import COMPONENTS_FOLDER
+from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
+from gnoppix_build.effects.sources import SourceFolders
+from gnoppix_build.report.catalog_page import catalog_pages
+from gnoppix_build.report.component import describe_component
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENTS = PROJECT / "docs"
@@ -61,6 +64,16 @@ def test_test_files_have_names_of_their_own() -> None:
     """A reference names a file without its folder."""
     names = [file.name for file in (PROJECT / "tests").rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
+
+
+def test_pages_of_the_components_are_in_step_with_their_folders() -> None:
+    """`./run docs` writes them anew."""
+    reader = SourceFolders([PROJECT])
+    components = load_catalog([COMPONENTS_FOLDER], reader).components.values()
+    pages = catalog_pages(describe_component(each, reader) for each in components)
+    written = {path.name: path.read_text() for path in (DOCUMENTS / "services").iterdir()}
+    assert sorted(written) == sorted(pages)
+    assert [name for name in sorted(pages) if written[name] != pages[name]] == []
 
 
 def test_readme_shows_the_profile_that_is_shipped() -> None:
