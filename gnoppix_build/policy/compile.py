@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, assert_never
 
+from gnoppix_build.catalog.debian_accounts import DEBIAN_USERS
 from gnoppix_build.catalog.network import (
     CarriedEgress,
     ConfinedEgress,
@@ -38,7 +39,7 @@ CARRIER: Final = "carrier"
 def compile_policy(resolved: Resolved) -> Policy:
     """Gather who listens where and who may send what; the order of components is irrelevant."""
     compiler = _Compiler(resolved)
-    users = tuple(sorted(compiler.users()))
+    users = tuple(sorted({*compiler.users()}))
     listeners = tuple(sorted(compiler.listeners()))
     sockets = tuple(sorted(compiler.sockets()))
     flows = tuple(compiler.flows())
@@ -79,6 +80,23 @@ class _Compiler:
             for user in component.manifest.users:
                 if component.holds(user.when):
                     yield PolicyUser(user.name, user.uid, tuple(sorted(user.groups)))
+        for name in self._named_users() & DEBIAN_USERS.keys() - {ROOT.name}:
+            yield PolicyUser(name, DEBIAN_USERS[name])
+
+    def _named_users(self) -> frozenset[str]:
+        """Name the users that some declaration lets do something."""
+        manifests = [(each, each.manifest) for each in self._components]
+        return frozenset(
+            name
+            for component, manifest in manifests
+            for names, when in (
+                *(((each.user,), each.when) for each in manifest.egress),
+                *((each.open_to, each.when) for each in manifest.listens),
+                *((each.open_to, each.when) for each in manifest.sockets),
+            )
+            if component.holds(when)
+            for name in names
+        )
 
     def listeners(self) -> Iterator[PolicyListener]:
         for component in self._components:

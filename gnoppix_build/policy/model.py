@@ -32,7 +32,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, order=True)
 class PolicyUser:
-    """A user that a component declares, and the groups that it is in besides its own."""
+    """A user that a component declares, or that Debian has and a declaration names.
+
+    `groups` are those that it is in besides its own.
+    """
 
     name: str
     uid: int

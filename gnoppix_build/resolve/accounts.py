@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
+from gnoppix_build.catalog.debian_accounts import DEBIAN_USERS
 from gnoppix_build.catalog.declaration import Condition
 from gnoppix_build.catalog.manifest import Group, Manifest, User
 from gnoppix_build.catalog.network import EVERYONE, KERNEL, Listener, UnixSocket
@@ -24,15 +25,9 @@ from gnoppix_build.resolve.parties import (
 )
 from gnoppix_build.resolve.selection import Selection
 
-# What every Debian system has. Source: passwd.master and group.master of base-passwd.
-_DEBIAN_USERS: Final = frozenset(
-    (
-        "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc _apt "
-        "nobody"
-    ).split()
-)
 # Words that a declaration may have in the place of a user.
 _NO_USERS: Final = frozenset((EVERYONE, KERNEL))
+# Source: group.master of base-passwd.
 _DEBIAN_GROUPS: Final = frozenset(
     (
         "root daemon bin sys adm tty disk lp mail news uucp man proxy kmem dialout fax voice cdrom "
@@ -87,7 +82,7 @@ def _present_accounts(selection: Selection) -> dict[Account, frozenset[str]]:
         for group in component.manifest.groups
         if component.holds(group.when)
     }
-    every_user = _DEBIAN_USERS | users
+    every_user = frozenset(DEBIAN_USERS) | users
     every_group = _DEBIAN_GROUPS | users | groups
     return {"user": every_user, "group": every_group, "user or group": every_user | every_group}
 

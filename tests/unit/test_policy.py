@@ -109,3 +109,16 @@ def test_packets_go_where_the_policy_says(minimal: Resolved, tmp_path: Path) -> 
         "root ping, no rules": True,
         "user far udp, no rules": True,
     }
+
+
+def test_user_of_debian_itself_reaches_what_it_is_sent_through() -> None:
+    """Nothing declares `_apt`; a policy that forgets it refuses it the only way that it has."""
+    reader = SourceFolders([ROOT])
+    catalog = load_catalog([COMPONENTS_FOLDER], reader)
+    resolution = resolve(ROOT / "profiles" / "tor-live.yaml", catalog, reader, "image")
+    assert resolution.resolved is not None, resolution.diagnostics
+    policy = compile_policy(resolution.resolved)
+    assert Admission("_apt", "tcp", "127.0.0.1", 9050, is_admitted=True) in policy.matrix
+    assert '"_apt"' not in "".join(
+        line for line in format_ruleset(policy).splitlines() if "dport 9050" in line
+    )
