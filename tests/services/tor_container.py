@@ -23,6 +23,7 @@ from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.render.configuration import render_configuration
 from gnoppix_build.resolve.resolve import resolve
 
+BROUGHT = ("apt-onion", "tor")
 FIREWALL_FILES = ("/etc/gnoppix/", "/etc/systemd/system/gnoppix-firewall.service")
 WITHOUT_APPARMOR = "[Service]\nAppArmorProfile=\n"
 BOOT_TIMEOUT_S = 60.0
@@ -85,7 +86,7 @@ def render_into(
     resolution = resolve(profile, load_catalog(folders, reader), reader, "image")
     assert resolution.resolved is not None, resolution.diagnostics
     for file in render_configuration(resolution.resolved, reader):
-        is_wanted = file.path.startswith(FIREWALL_FILES) or file.origin == "tor"
+        is_wanted = file.path.startswith(FIREWALL_FILES) or file.origin in BROUGHT
         if is_wanted:
             target = tree / file.path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
