@@ -127,7 +127,8 @@ Egress = Annotated[
 class Redirect(Declaration):
     """Traffic that is led to a listener of this component.
 
-    Users with an egress of their own, whatever its form, are not led anywhere.
+    Its own users are not led to it, nor are those that go through another component or nowhere.
+    Users with a direct egress are led with their questions for names only.
     """
 
     traffic: Literal["tcp", "dns"]

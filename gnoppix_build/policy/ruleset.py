@@ -89,19 +89,28 @@ def _plain_chain(name: str, rules: Iterable[str]) -> list[str]:
 
 
 def _redirecting(policy: Policy) -> Iterator[str]:
-    """Lead traffic to its listener, but for users that have a way of their own, or none."""
+    """Lead traffic to its listener, but for users that have a way of their own, or none.
+
+    A way of one's own into the network is none for names: these are led all the same.
+    """
     direct = {flow.user for flow in policy.direct} - {EVERYONE}
-    exempt = sorted(direct | policy.bound_users)
-    if exempt:
-        yield f"meta skuid {set_of(map(quoted, exempt))} return"
+    ports = {redirect.port for redirect in policy.redirects}
+    leaders = {each.user for each in policy.listeners if each.port in ports}
+    yield from _unled(policy.bound_users | (direct & leaders))
     for redirect in policy.redirects:
         if redirect.traffic == "dns":
             yield f"ip daddr {_RESOLVER} udp dport 53 redirect to :{redirect.port}"
     yield 'oifname "lo" return'
+    yield from _unled(direct - policy.bound_users - leaders)
     for redirect in policy.redirects:
         if redirect.traffic == "tcp":
             first_packet = "tcp flags & (fin | syn | rst | ack) == syn"
             yield f"meta protocol ip {first_packet} redirect to :{redirect.port}"
+
+
+def _unled(users: Iterable[str]) -> Iterator[str]:
+    if names := sorted(users):
+        yield f"meta skuid {set_of(map(quoted, names))} return"
 
 
 def _incoming(policy: Policy) -> Iterator[str]:

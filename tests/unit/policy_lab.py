@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-TOR, NETWORK, USER = 110, 998, 1000
+TOR, ROUTER, NETWORK, USER = 110, 111, 998, 1000
 SERVER = """
 import os, socket
 listener = socket.create_server(("10.9.0.1", 443), backlog=50)
@@ -166,6 +166,9 @@ def main() -> None:
         "root far udp": (0, udp, "192.0.2.1", 53),
         "network far udp": (NETWORK, udp, "192.0.2.1", 53),
         "tor far tcp": (TOR, tcp, "10.9.0.1", 443),
+        "tor name": (TOR, udp, "127.0.0.1", 53),
+        "router far tcp": (ROUTER, tcp, "10.9.0.1", 443),
+        "router name": (ROUTER, udp, "127.0.0.1", 53),
         "tor far udp": (TOR, udp, "10.9.0.1", 443),
     }
     results: dict[str, object] = {}

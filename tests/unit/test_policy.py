@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 PASSWD = """\
 root:x:0:0:root:/root:/bin/sh
 debian-tor:x:110:110::/var/lib/tor:/bin/false
+router:x:111:111::/:/usr/sbin/nologin
 systemd-network:x:998:998::/:/usr/sbin/nologin
 user:x:1000:1000::/home/user:/bin/bash
 """
@@ -81,8 +82,11 @@ def test_nft_takes_the_ruleset(minimal: Resolved, tmp_path: Path, is_closed: boo
 @needs_root
 @pytest.mark.root
 def test_packets_go_where_the_policy_says(minimal: Resolved, tmp_path: Path) -> None:
+    """There is also a user with a way of its own, whose names are led all the same."""
+    policy = compile_policy(minimal)
+    router = DirectFlow("router", "router", "tcp")
     ruleset = tmp_path / "firewall.nft"
-    ruleset.write_text(format_ruleset(compile_policy(minimal)))
+    ruleset.write_text(format_ruleset(replace(policy, direct=(*policy.direct, router))))
     passwd = tmp_path / "passwd"
     passwd.write_text(PASSWD)
     lab = Path(__file__).with_name("policy_lab.py")
@@ -103,6 +107,9 @@ def test_packets_go_where_the_policy_says(minimal: Resolved, tmp_path: Path) -> 
         "root far udp": ["PermissionError", False],
         "network far udp": ["PermissionError", False],
         "tor far tcp": ["remote:marked", True],
+        "tor name": ["PermissionError", False],
+        "router far tcp": ["remote:marked", True],
+        "router name": ["dns:marked", False],
         "tor far udp": ["PermissionError", False],
         "root ping": False,
         "old connection": False,
