@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from profile_workbench import (
     COMPONENTS,
@@ -159,6 +159,7 @@ def resolve_lines(lines: Sequence[str], packages: Sequence[str]) -> Resolution:
     return resolve_texts({"p/top.yaml": text})
 
 
+@settings(deadline=None)
 @given(CHOICES, PACKAGES)
 def test_every_place_of_a_conflict_lies_inside_its_file(
     lines: list[str], packages: list[str]
@@ -172,6 +173,7 @@ def test_every_place_of_a_conflict_lies_inside_its_file(
             assert span.end_column <= len(text[span.end_line - 1]) + 1
 
 
+@settings(deadline=None)
 @given(CHOICES, PACKAGES, st.randoms(use_true_random=False))
 def test_rules_do_not_depend_on_the_order_of_components(
     lines: list[str], packages: list[str], chance: Random
