@@ -30,6 +30,13 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.text)
 
+    def do_HEAD(self) -> None:
+        """Tell the date, as often as one connection asks for it."""
+        write_line(self.log, f"head {self.client_address[0]} {self.path}")
+        self.send_response(200)
+        self.end_headers()
+        self.close_connection = False
+
     def log_message(self, *_: object) -> None:
         """Say nothing on the standard error."""
 
