@@ -1,77 +1,84 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `firewall` promises of a system."""
 
+import itertools
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-MARK = b"gnoppix-probe"
+from gnoppix_build.checks.probes import LIVE_USER, ROOT, WITHOUT_RULES, probe_commands, probes_among
+from gnoppix_build.checks.probes import where_the_cards_are as among_cards
+from gnoppix_build.checks.programs import command_of
+from gnoppix_build.policy.capture import compile_capture, judge_frames
+
 UNIT = "gnoppix-firewall.service"
+PROBING = "gnoppix-probing.service"
+LONGEST_PROBING_S = 1800
+NETWORK_MANAGERS = ("NetworkManager.service", "systemd-networkd.service")
+SHOW_UP = "ip -json link show up"
+CHAIN_UNIT = "gnoppix-egress@"
 # Where the kernel takes the port of a socket that names none (ip_local_port_range).
 CHOSEN_PORTS = range(32768, 61000)
-# Sent by the target; 192.0.2.1 is of the block that is given out to nobody (RFC 5737).
-SEND = {
-    "tcp": """
-import socket
-s = socket.socket()
-s.settimeout(1)
-try:
-    s.connect(("192.0.2.1", 4242))
-except OSError:
-    pass
-""",
-    "udp": """
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-try:
-    s.sendto(b"gnoppix-probe", ("192.0.2.1", 4242))
-except OSError:
-    pass
-""",
-    "icmp": """
-import socket
-for kind in (socket.SOCK_RAW, socket.SOCK_DGRAM):
-    try:
-        s = socket.socket(socket.AF_INET, kind, socket.IPPROTO_ICMP)
-        s.sendto(bytes.fromhex("08000000aaaa0001") + b"gnoppix-probe", ("192.0.2.1", 0))
-    except OSError:
-        pass
-""",
-    # Written to the card itself, past the `inet` table.
-    "frame": """
-import os, socket
-packet = bytes.fromhex("450000210000400040fd000000000000c0000201") + b"gnoppix-probe"
-for card in os.listdir("/sys/class/net"):
-    try:
-        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        s.bind((card, 0))
-        s.send(bytes(6 * (255,)) + bytes(6) + bytes((8, 0)) + packet)
-    except OSError:
-        pass
-""",
-}
-DESTINATION = bytes((192, 0, 2, 1))
-# Source: RFC 3692 for 253, which stands for the probe that is a frame.
-PROTOCOL_NUMBERS = {1: "icmp", 6: "tcp", 17: "udp", 253: "frame"}
-CHAIN_UNIT = "gnoppix-egress@"
+# Where services listen that a machine may have besides its own; 53 is led to a resolver.
+FOREIGN_PORTS = (22, 25, 80, 111, 143, 443, 631, 993, 1080, 3128, 3306, 4444, 5432, 6379)
+FOREIGN_PORTS += (8000, 8080, 8888, 9051, 9151, 11434, 27017)
+COUNT_OF_FOREIGN_PORTS = 20
 
 
-def send_probes(host: Any) -> None:
-    """Send a probe of each kind to 192.0.2.1, as root and as the live user."""
-    for program in SEND.values():
-        host.run("python3 -c %s", program)
-        host.run("setpriv --reuid=1000 --regid=1000 --clear-groups python3 -c %s", program)
+def send_probes(host: Any, policy: Any) -> None:
+    """Send every probe where the cards are, as root and as the live user."""
+    for command in probe_commands(policy):
+        host.run(command)
 
 
-def probes_among(frames: list[bytes]) -> set[str]:
-    """Name the protocols of the frames that went to 192.0.2.1."""
-    return {
-        PROTOCOL_NUMBERS.get(frame[23], str(frame[23]))
-        for frame in frames
-        if frame[12:14] == b"\x08\x00" and frame[30:34] == DESTINATION
+@contextmanager
+def probing(host: Any, policy: Any) -> Iterator[None]:
+    """Send probes again and again until the block ends."""
+    commands = " & ".join(probe_commands(policy, LONGEST_PROBING_S))
+    host.check_output("systemd-run --collect --unit=%s sh -c %s", PROBING, f"{commands} & wait")
+    yield
+    assert host.service(PROBING).is_running, "nobody sent probes meanwhile"
+    host.check_output("systemctl stop %s", PROBING)
+
+
+def running_managers(host: Any) -> list[str]:
+    """Name the network managers that run."""
+    return [unit for unit in NETWORK_MANAGERS if host.service(unit).is_running]
+
+
+def declared_units(policy: Any) -> list[str]:
+    """Name the units of the services that components declare."""
+    return sorted({service.unit for service in policy.services})
+
+
+def strangers_among(frames: list[bytes], policy: Any) -> list[str]:
+    """Describe the frames of the machine that the policy does not name."""
+    strangers = judge_frames(frames, compile_capture(policy), frozenset())
+    return [stranger.description for stranger in strangers]
+
+
+def undeclared(policy: Any) -> list[tuple[str, str, int]]:
+    """Choose ports at which no component listens: 20 for each protocol."""
+    taken = {listener.port for listener in policy.listeners}
+    ports = [port for port in FOREIGN_PORTS if port not in taken][:COUNT_OF_FOREIGN_PORTS]
+    return [(protocol, "127.0.0.1", port) for protocol in ("tcp", "udp") for port in ports]
+
+
+def reached_by_users(host: Any, policy: Any) -> dict[str, set[tuple[str, str, int]]]:
+    """Let every user knock at every declared listener and at the undeclared ports."""
+    users = {"root": 0, **{user.name: user.uid for user in policy.users}}
+    declared = {
+        (each.protocol, each.address, each.port)
+        for each in policy.matrix
+        if each.namespace == "system"
     }
+    asked = {"users": users, "doors": undeclared(policy), "declared": sorted(declared)}
+    answer = json.loads(host.check_output(command_of("try_matrix", json.dumps(asked))))
+    return {user: {(kind, at, port) for kind, at, port in got} for user, got in answer.items()}
 
 
 def network_cards(host: Any) -> set[str]:
@@ -82,8 +89,18 @@ def network_cards(host: Any) -> set[str]:
 
 def links_up(host: Any) -> set[str]:
     """Name the network cards whose links are up."""
-    links = json.loads(host.check_output("ip -json link show up"))
-    return {link["ifname"] for link in links} & network_cards(host)
+    return {link["ifname"] for link in shown_up(host.check_output(SHOW_UP))} & network_cards(host)
+
+
+def has_link(host: Any, policy: Any) -> bool:
+    """Tell whether there is a link by which anything could leave."""
+    links = shown_up(host.check_output(among_cards(policy, SHOW_UP)))
+    return any(link["link_type"] == "ether" for link in links)
+
+
+def shown_up(listing: str) -> list[dict[str, Any]]:
+    """Read what `ip` shows; a link that is not up is an empty object there."""
+    return [link for link in json.loads(listing) if link]
 
 
 def listening_sockets(host: Any, policy: Any) -> set[tuple[str, str, int]]:
@@ -153,35 +170,124 @@ def test_sockets_are_those_of_the_policy(host: Any, policy: Any) -> None:
 
 
 @pytest.mark.running
-def test_probes_stay_off_the_wire(host: Any, wire: Any) -> None:
+def test_each_user_reaches_what_the_policy_says(host: Any, policy: Any) -> None:
+    """Every user reaches the listeners that are open to it, and no other one, nor another port."""
+    expected: dict[str, set[tuple[str, str, int]]] = {}
+    for cell in policy.matrix:
+        if cell.namespace == "system":
+            reached = {(cell.protocol, cell.address, cell.port)} if cell.is_admitted else set()
+            expected.setdefault(cell.user, set()).update(reached)
+    assert reached_by_users(host, policy) == expected
+
+
+@pytest.mark.running
+def test_probes_stay_off_the_wire(host: Any, wire: Any, policy: Any) -> None:
     """No probe to a foreign address gets out, sent as root or as a user, or as a raw frame."""
-    frames = wire.frames_during(lambda: send_probes(host))
-    assert probes_among(frames) == set()
-    assert not any(MARK in frame for frame in frames)
+    sent = wire.sent_during(lambda: send_probes(host, policy))
+    assert probes_among(sent) == set()
+    assert strangers_among(sent, policy) == []
 
 
 @pytest.mark.running
 @pytest.mark.destructive
-def test_probes_are_on_the_wire_without_rules(host: Any, wire: Any) -> None:
-    """The probes do leave when the rules are gone: the check above is able to fail."""
+def test_probes_are_on_the_wire_without_rules(host: Any, wire: Any, policy: Any) -> None:
+    """The probes do leave when the rules are gone: the checks of them are able to fail."""
+    if not has_link(host, policy):
+        pytest.skip("no network card is up here")
+    host.check_output(among_cards(policy, "nft flush ruleset"))
+    sent = wire.sent_during(lambda: send_probes(host, policy))
+    assert probes_among(sent) >= WITHOUT_RULES
+    assert strangers_among(sent, policy) != []
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_every_user_reaches_every_port_without_rules(host: Any, policy: Any) -> None:
+    """It is the rules that refuse: without them all users reach the undeclared ports."""
     host.check_output("nft flush ruleset")
-    frames = wire.frames_during(lambda: send_probes(host))
-    assert probes_among(frames) == {"frame", "icmp", "tcp", "udp"}
+    for user, reached in reached_by_users(host, policy).items():
+        assert set(undeclared(policy)) <= reached, user
 
 
 @pytest.mark.running
 @pytest.mark.destructive
-def test_stopping_the_firewall_closes_the_network(host: Any, wire: Any) -> None:
+def test_cards_keep_probes_back_without_the_table(host: Any, wire: Any, policy: Any) -> None:
+    """With the `inet` table gone the chain of each card still lets nothing foreign out."""
+    host.check_output(among_cards(policy, "nft delete table inet gnoppix"))
+    sent = wire.sent_during(lambda: send_probes(host, policy))
+    assert probes_among(sent) == set()
+    assert strangers_among(sent, policy) == []
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_killed_services_open_nothing(host: Any, wire: Any, policy: Any) -> None:
+    """While services die and start again, nothing that the policy does not name gets out."""
+    if not policy.services:
+        pytest.skip("no component has a service")
+
+    def kill_all() -> None:
+        for unit in declared_units(policy):
+            host.run(f"systemctl kill --signal=KILL {unit}")
+        send_probes(host, policy)
+
+    sent = wire.sent_during(kill_all)
+    assert probes_among(sent) == set()
+    assert strangers_among(sent, policy) == []
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_no_order_of_ends_and_starts_opens_anything(host: Any, wire: Any, policy: Any) -> None:
+    """Whichever of firewall, network and services ends, starts or dies first: no probe gets out."""
+    groups = (UNIT, " ".join(running_managers(host)), " ".join(declared_units(policy)))
+    parts = [group for group in groups if group]
+
+    def go_through_all_orders() -> None:
+        for order in itertools.permutations(parts):
+            for verb in ("stop", "start", "kill --signal=KILL"):
+                for units in order:
+                    host.run(f"systemctl {verb} {units}")
+            # What failed too often would stay down and be silent for no merit of the rules.
+            host.run(f"systemctl reset-failed; systemctl start {' '.join(parts)}")
+
+    with probing(host, policy):
+        sent = wire.sent_during(go_through_all_orders)
+    assert probes_among(sent) == set()
+    assert strangers_among(sent, policy) == []
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_lost_tunnel_opens_nothing(host: Any, wire: Any, policy: Any) -> None:
+    """Without its tunnel the machine sends nothing that the policy does not name."""
+    if not policy.tunnels:
+        pytest.skip("the profile has no tunnel")
+
+    def lose_tunnels() -> None:
+        for tunnel in policy.tunnels:
+            host.run(f"ip link delete {tunnel}")
+        for uid in (ROOT, LIVE_USER):
+            host.run(command_of("send_probes", str(uid)))
+        send_probes(host, policy)
+
+    sent = wire.sent_during(lose_tunnels)
+    assert probes_among(sent) == set()
+    assert strangers_among(sent, policy) == []
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_stopping_the_firewall_closes_the_network(host: Any, wire: Any, policy: Any) -> None:
     """Without its firewall the machine sends nothing at all."""
     host.check_output(f"systemctl stop {UNIT}")
     assert links_up(host) == set()
-    frames = wire.frames_during(lambda: send_probes(host))
-    assert probes_among(frames) == set()
+    assert wire.sent_during(lambda: send_probes(host, policy)) == []
 
 
 @pytest.mark.running
 @pytest.mark.destructive
-def test_card_without_its_chain_goes_down(host: Any, wire: Any) -> None:
+def test_card_without_its_chain_goes_down(host: Any, wire: Any, policy: Any) -> None:
     """Stopping the unit of a card's egress chain takes the link down, and starting it up again."""
     cards = links_up(host)
     if not cards:
@@ -189,8 +295,7 @@ def test_card_without_its_chain_goes_down(host: Any, wire: Any) -> None:
     units = " ".join(f"{CHAIN_UNIT}{card}.service" for card in sorted(cards))
     host.check_output(f"systemctl stop {units}")
     assert links_up(host) == set()
-    frames = wire.frames_during(lambda: send_probes(host))
-    assert probes_among(frames) == set()
+    assert wire.sent_during(lambda: send_probes(host, policy)) == []
     host.check_output(f"systemctl start {units}")
     assert links_up(host) == cards
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from gnoppix_build.checks.probes import where_the_cards_are
+
 LOCALLY_ADMINISTERED = 0x02
 FIREWALL = "gnoppix-firewall.service"
 CONSENT = "gnoppix-network-consent.service"
@@ -223,3 +225,35 @@ def test_only_the_group_can_agree(host: Any, options: Mapping[str, object]) -> N
     host.check_output("setpriv --reuid=65534 --regid=65534 --groups=861 allow-network")
     await_address(host)
     assert addresses(host, "inet") != []
+
+
+@pytest.mark.traffic
+def test_lies_of_the_network_change_nothing(host: Any, lan: Any, policy: Any) -> None:
+    """No route, address, name server, domain or host name comes from DHCP or from a router."""
+    questions = ("ip route show table all", "ip -6 route show table all", "ip address show")
+    shown = [host.check_output(where_the_cards_are(policy, each)) for each in questions]
+    shown.append(host.check_output("cat /etc/resolv.conf /proc/sys/kernel/hostname"))
+    told = "\n".join(shown)
+    assert [lie for lie in sorted(lan.lies()) if lie in told] == []
+
+
+@pytest.mark.traffic
+def test_network_is_told_neither_name_nor_card(
+    host: Any, lan: Any, options: Mapping[str, object]
+) -> None:
+    """From its start on the machine tells its host name to nobody, nor the card's own address."""
+    sent = lan.sent()
+    if not sent:
+        pytest.skip("the machine has sent nothing since its start")
+    told = {
+        SILENT_OPTIONS[each]
+        for said in lan.dhcp_messages()
+        for each in said.options
+        if each in SILENT_OPTIONS
+    }
+    assert told == set()
+    name = host.check_output("cat /proc/sys/kernel/hostname").encode()
+    assert [frame.hex() for frame in sent if name in frame] == []
+    if options["mac"] != "permanent":
+        made_with = lan.hardware_address()
+        assert [frame.hex() for frame in sent if made_with in frame] == []
