@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 SOURCES = "/etc/apt/onion-sources.d"
-CONFIGURATION = "/etc/apt/apt.conf.d/99gnoppix-onion"
+CONFIGURATION = "/etc/apt/apt.conf.d/zz-gnoppix-onion"
 TIMER = "gnoppix-apt-refresh.timer"
 ONION = r"tor\+http://[a-z2-7]{56}\.onion/[a-z-]+"
 IN_FORCE = {
