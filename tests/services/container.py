@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A booted container over a Debian tree that is for reading only; it vanishes with the test."""
 
+import os
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,13 +16,23 @@ from net_namespace import Namespace
 from gnoppix_build.render.tree import ImageFile
 
 START_S = 40.0
-# Arguments: tree, a folder for what changes, and nspawn's own. The mount is this process's alone.
+STOP_S = 10.0
+NUMBERS = count()
+HIERARCHIES = tuple(Path("/sys/fs/cgroup", name) for name in ("", "systemd", "unified"))
+# Arguments: tree, a folder for what changes, a group, and nspawn's own. The mount is this process's
+# alone. Without a group of its own, a container's systemd clears away those of another.
 BOOT = """
 set -e
+for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+    if [ -e "$hierarchy/cgroup.procs" ]; then
+        mkdir "$hierarchy/$3"
+        echo 0 > "$hierarchy/$3/cgroup.procs"
+    fi
+done
 mkdir -p "$2/upper" "$2/scratch" "$2/tree"
 mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/scratch" overlay "$2/tree"
 tree=$2/tree
-shift 2
+shift 3
 exec systemd-nspawn --directory="$tree" "$@"
 """
 OPTIONS = ("--quiet", "--register=no", "--keep-unit", "--console=pipe", "--boot")
@@ -31,9 +44,12 @@ class Container:
 
     def __init__(self, root: Path, work: Path, namespace: Namespace) -> None:
         self._namespace = namespace
-        self._command = (
-            *("unshare", "--mount", "sh", "-c", BOOT, "sh", root, work, *OPTIONS, CAPABILITIES),
-            f"--network-namespace-path={namespace.path}",
+        self._group = f"gnoppix-lab-{os.getpid()}-{next(NUMBERS)}"
+        self._command = namespace.command(
+            # Of its own process namespace: nspawn alone would leave the system running behind.
+            *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+            *("sh", "-c", BOOT, "sh", root, work, self._group),
+            *(*OPTIONS, CAPABILITIES),
         )
         self._work = work
 
@@ -58,16 +74,28 @@ class Container:
         trace: TracebackType | None,
     ) -> None:
         self._namespace.stop(self._process)
+        deadline = time.monotonic() + STOP_S
+        while (groups := self._groups()) and time.monotonic() < deadline:
+            for group in groups:
+                # Its processes are being killed; it is removed when they are gone.
+                with suppress(OSError):
+                    group.rmdir()
+            time.sleep(0.05)
+
+    def _groups(self) -> list[Path]:
+        """Give the container's control groups, the deepest first."""
+        tops = [each / self._group for each in HIERARCHIES if (each / self._group).is_dir()]
+        below = [path for top in tops for path in top.rglob("*") if path.is_dir()]
+        return sorted([*tops, *below], key=lambda path: len(path.parts), reverse=True)
 
     def try_run(self, *argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
         """Run a command in the container, and give what became of it."""
-        leaders = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
-        children = leaders.read_text().split()
-        if not children:
+        leader = self._leader()
+        if leader is None:
             return subprocess.CompletedProcess(argv, 1, "", "the container has no process yet")
         spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
         done = subprocess.run(
-            ("nsenter", f"--target={children[0]}", *spaces, "--", *argv),
+            ("nsenter", f"--target={leader}", *spaces, "--", *argv),
             input=stdin,
             capture_output=True,
             check=False,
@@ -76,6 +104,19 @@ class Container:
         return subprocess.CompletedProcess(
             argv, done.returncode, done.stdout.decode(), done.stderr.decode()
         )
+
+    def _leader(self) -> str | None:
+        """Give the container's first process: the child of nspawn, the child of unshare."""
+        pid = str(self._process.pid)
+        for _ in range(2):
+            try:
+                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            except FileNotFoundError:
+                return None
+            if not children:
+                return None
+            pid = children[0]
+        return pid
 
     def run(self, *argv: str, stdin: bytes = b"") -> str:
         """Run a command in the container to its good end, and give what it printed."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `i2p` promises of a system."""
 
+import time
 from collections.abc import Mapping
 from configparser import ConfigParser
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 
 UNIT = "i2pd.service"
 CONFIGURATION = "/etc/i2pd/gnoppix.conf"
+# It opens them after it has looked for first peers, which a network may let take its time.
+PROXIES_OPEN_S = 45
 PROXIES = {"httpproxy", "socksproxy"}
 
 
@@ -41,6 +44,12 @@ def test_router_reads_only_our_file(host: Any) -> None:
     starts = [line for line in lines if line.startswith("ExecStart=/")]
     assert starts == [f"ExecStart=/usr/bin/i2pd --datadir=/var/lib/i2pd --conf={CONFIGURATION}"]
     assert {"Environment=", "EnvironmentFile="} <= {*lines}
+
+
+@pytest.mark.static
+def test_router_without_peers_is_started_afresh(host: Any) -> None:
+    """A router that met no network when it started does not stay alone."""
+    assert host.service("gnoppix-i2p-restart.timer").is_enabled
 
 
 @pytest.mark.static
@@ -84,6 +93,11 @@ def test_router_listens_only_where_it_says(host: Any, options: Mapping[str, Any]
     expected = {("tcp", f"127.0.0.1:{options[name]}") for name in ("http-port", "socks-port")}
     if options["inbound"]:
         expected |= {(protocol, f"0.0.0.0:{options['port']}") for protocol in ("tcp", "udp")}
-    lines = host.check_output("ss -H -l -n -t -u -p").splitlines()
-    own = [line.split() for line in lines if f"pid={process(host)}," in line]
-    assert {(fields[0], fields[4]) for fields in own} == expected
+    found: set[tuple[str, str]] = set()
+    deadline = time.monotonic() + PROXIES_OPEN_S
+    while found != expected and time.monotonic() < deadline:
+        lines = host.check_output("ss -H -l -n -t -u -p").splitlines()
+        own = [line.split() for line in lines if f"pid={process(host)}," in line]
+        found = {(fields[0], fields[4]) for fields in own}
+        time.sleep(1)
+    assert found == expected
