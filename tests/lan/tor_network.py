@@ -109,6 +109,11 @@ class TorNetwork:
         self._stack.close()
 
     @property
+    def web(self) -> Namespace:
+        """Give the place behind the exits, for further servers."""
+        return self._web
+
+    @property
     def onion(self) -> str:
         """Give the onion service's name."""
         return (self.work / "onion/service/hostname").read_text().strip()

@@ -38,7 +38,7 @@ exec systemd-nspawn --quiet --register=no --keep-unit --console=pipe \\
     --capability=all --boot
 """
 # What stands in for hardware: a veth end counts as a card, and only network devices are announced.
-CARD_RULE = f'SUBSYSTEM=="net", KERNEL=="{CARD}", ENV{{GNOPPIX_CARD}}="1"\n'
+CARD_RULE = f'SUBSYSTEM=="net", KERNEL=="{CARD}|eth0", ENV{{GNOPPIX_CARD}}="1"\n'
 STAND_INS: Final[Mapping[str, str]] = {
     "etc/udev/rules.d/50-lab.rules": CARD_RULE,
     "etc/systemd/system/systemd-udev-trigger.service.d/lab.conf": "[Service]\nExecStart=\n"
@@ -180,16 +180,17 @@ class Container:
             place.symlink_to("/dev/null")
 
     def _add_users(self, users: Iterable[User]) -> None:
-        """Do what sysusers does in an image, whose packages find their users made."""
-        accounts = (self._lab_root / "etc/passwd").read_text().splitlines()
-        groups = (self._lab_root / "etc/group").read_text().splitlines()
+        """Add the accounts that the tree does not have; others keep their numbers."""
+        accounts = (self._lab_root / "etc/passwd").read_text()
+        groups = (self._lab_root / "etc/group").read_text()
+        known = {line.split(":")[0] for line in accounts.splitlines()}
         for user in users:
-            accounts = [each for each in accounts if each.split(":")[0] != user.name]
-            groups = [each for each in groups if each.split(":")[0] != user.name]
-            accounts.append(f"{user.name}:x:{user.uid}:{user.uid}::{user.home}:{user.shell}")
-            groups.append(f"{user.name}:x:{user.uid}:")
-        self.write("etc/passwd", "\n".join((*accounts, "")).encode())
-        self.write("etc/group", "\n".join((*groups, "")).encode())
+            if user.name not in known:
+                numbers = f"{user.uid}:{user.uid}"
+                accounts += f"{user.name}:x:{numbers}::{user.home}:{user.shell}\n"
+                groups += f"{user.name}:x:{user.uid}:\n"
+        self.write("etc/passwd", accounts.encode())
+        self.write("etc/group", groups.encode())
 
     def _as_a_veth_pair_looks(self) -> None:
         """Take out the one match that a card without hardware cannot meet."""

@@ -47,8 +47,8 @@ mode server
 tls-server
 dev tunsrv
 dev-type tun
-local {ROUTER}
-port {OPENVPN_PORT}
+local ADDRESS
+port PORT
 proto PROTOCOL
 topology subnet
 server 10.8.0.0 255.255.255.0
@@ -69,6 +69,7 @@ class FarEnd:
 
     def __init__(self, lab_root: Path, work: Path) -> None:
         self.namespace = Namespace(lab_root, work)
+        self._lab_root = lab_root
         self._work = work
 
     def __enter__(self) -> Self:
@@ -140,13 +141,20 @@ class FarEnd:
         """Make an authority, and its certificates for server and machine, in the work folder."""
         self.namespace.run_in_root("sh", "-c", PKI)
 
-    def start_openvpn(self, protocol: str) -> subprocess.Popen[bytes]:
-        """Start a server of OpenVPN."""
-        settings = OPENVPN_SERVER.replace("PROTOCOL", protocol)
+    def start_openvpn(
+        self, protocol: str, address: str = ROUTER, port: int = OPENVPN_PORT
+    ) -> tuple[str | Path, ...]:
+        """Start a server of OpenVPN here, or give the command for one that is elsewhere."""
+        settings = OPENVPN_SERVER
+        for name, value in (("ADDRESS", address), ("PORT", str(port)), ("PROTOCOL", protocol)):
+            settings = settings.replace(name, value)
         (self._work / "server.conf").write_text(settings)
-        process = self._start("openvpn", "--config", "/mnt/server.conf")
-        self._wait_for_link("tunsrv")
-        return process
+        argv = ("openvpn", "--config", "/mnt/server.conf")
+        if address == ROUTER:
+            self._start(*argv)
+            self._wait_for_link("tunsrv")
+        mounts = f"--mount=/proc/{self.namespace.pid}/ns/mnt"
+        return ("nsenter", mounts, "chroot", self._lab_root, *argv)
 
     def _lay_cable(self, machine: Namespace, card: str) -> None:
         """Make a veth pair; the machine's end is down, as a card is when it appears."""
