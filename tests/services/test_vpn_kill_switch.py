@@ -187,3 +187,13 @@ def test_nothing_is_sent_until_somebody_agrees(vpn_root: Path, tmp_path: Path) -
         assert not line.is_through()
         machine.run("allow-network")
         machine.wait_until(line.is_through, "way through the tunnel")
+
+
+def test_tunnel_waits_for_its_key(vpn_root: Path, tmp_path: Path) -> None:
+    key = "etc/credstore/wireguard.private-key"
+    with wireguard_line(vpn_root, tmp_path, prepare=lambda machine: machine.move_away(key)) as line:
+        machine = line.machine
+        assert not machine.tries("test", "-e", "/sys/class/net/wg0")
+        assert machine.run("systemctl", "--failed", "--no-legend") == ""
+        machine.run("install", "-D", "-m", "600", f"/{key}.away", f"/{key}")
+        line.restore()

@@ -88,6 +88,11 @@ class Container:
         place.write_bytes(content)
         place.chmod(mode)
 
+    def move_away(self, path: str) -> None:
+        """Let a file that was put into it be found only under its name with `.away` behind."""
+        place = self._upper / path
+        place.rename(place.with_name(f"{place.name}.away"))
+
     def read(self, path: str) -> str:
         """Read a file that was put into it."""
         return (self._upper / path).read_text()
