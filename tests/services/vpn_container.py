@@ -8,14 +8,14 @@ packages that the profile installs) is left out.
 
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, Self
 
 from net_namespace import LEASH, Namespace, check_output
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
-from gnoppix_build.catalog.manifest import User
+from gnoppix_build.catalog.manifest import Group, User
 from gnoppix_build.effects.process import CLEAN_ENVIRONMENT
 from gnoppix_build.effects.sources import SourceFolders
 from gnoppix_build.policy.compile import compile_policy
@@ -73,7 +73,11 @@ class Container:
         self._upper = work / "upper"
         for folder in ("upper", "work", "root"):
             (work / folder).mkdir(parents=True)
-        self._add_users(user for each in resolved.components for user in each.manifest.users)
+        manifests = [each.manifest for each in resolved.components]
+        self._add_accounts(
+            [user for each in manifests for user in each.users],
+            [group for each in manifests for group in each.groups],
+        )
         self._switch_units(resolved)
         for file in render_configuration(resolved, SourceFolders([PROJECT])):
             self.write(file.path.lstrip("/"), file.content, file.mode)
@@ -184,7 +188,7 @@ class Container:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to("/dev/null")
 
-    def _add_users(self, users: Iterable[User]) -> None:
+    def _add_accounts(self, users: Sequence[User], further: Sequence[Group]) -> None:
         """Add the accounts that the tree does not have; others keep their numbers."""
         accounts = (self._lab_root / "etc/passwd").read_text()
         groups = (self._lab_root / "etc/group").read_text()
@@ -194,6 +198,7 @@ class Container:
                 numbers = f"{user.uid}:{user.uid}"
                 accounts += f"{user.name}:x:{numbers}::{user.home}:{user.shell}\n"
                 groups += f"{user.name}:x:{user.uid}:\n"
+        groups += "".join(f"{group.name}:x:{group.gid}:\n" for group in further)
         self.write("etc/passwd", accounts.encode())
         self.write("etc/group", groups.encode())
 
