@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,17 +46,25 @@ class Bench:
             "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
         }
 
+    @property
+    def verifying_environment(self) -> dict[str, str]:
+        """Give the environment that also has the tools which checks are skipped without."""
+        tools = self.folder / "checker"
+        tools.mkdir(exist_ok=True)
+        path = os.pathsep.join((str(install_checker(tools)), os.environ["PATH"]))
+        return {**self.environment, "PATH": path}
+
     def command(self, *arguments: str | Path) -> list[str]:
         return [sys.executable, "-m", "gnoppix_build", *(str(each) for each in arguments)]
 
-    def run(self, *arguments: str | Path, cwd: Path = PROJECT) -> Command:
+    def run(self, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Command:
         done = subprocess.run(
             self.command(*arguments),
             check=False,
             capture_output=True,
             text=True,
-            env=self.environment,
-            cwd=cwd,
+            env=environment or self.environment,
+            cwd=PROJECT,
             stdin=subprocess.DEVNULL,
         )
         return Command(done.returncode, done.stdout, done.stderr)
@@ -99,7 +107,10 @@ class Built:
     def verify(self) -> "Verified":
         """Run every tier on the image; what it took is told."""
         with told("verification", self.name):
-            done = self.bench.run("verify", self.profile, "-o", self.result, "--format", "json")
+            done = self.bench.run(
+                *("verify", self.profile, "-o", self.result, "--format", "json"),
+                environment=self.bench.verifying_environment,
+            )
         assert done.output, done.talk
         return Verified(self, done, tuple(json.loads(done.output)["findings"]))
 
