@@ -8,12 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench import EVERYTHING, PROJECT, TIMES, Bench, Built, Verified
+from bench import (
+    EVERYTHING,
+    PROJECT,
+    TIMES,
+    WANTED_PROFILES,
+    Bench,
+    Built,
+    Verified,
+    wants_all_profiles,
+)
 from lab_root import make_lab_root
 from tor_network import TorNetwork
 
 SHIPPED = tuple(sorted(path.stem for path in (PROJECT / "profiles").glob("*.yaml")))
-WANTED_PROFILES = "GNOPPIX_BUILD_TEST_PROFILES"
 CHANGE = ("isolated-ports: [9061, 9062]", "isolated-ports: [9061, 9063]")
 
 
@@ -28,9 +36,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def choose_profiles() -> tuple[str, ...]:
     """Give the profiles named in the environment (`all` for each), or the one whose turn it is."""
-    wanted = os.environ.get(WANTED_PROFILES, "").split()
-    if wanted == ["all"]:
+    if wants_all_profiles():
         return SHIPPED
+    wanted = os.environ.get(WANTED_PROFILES, "").split()
     return tuple(wanted) or (SHIPPED[count_commits() % len(SHIPPED)],)
 
 

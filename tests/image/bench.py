@@ -18,7 +18,13 @@ from gnoppix_build.effects.results import sha256_of
 
 PROJECT = Path(__file__).parents[2]
 EVERYTHING = PROJECT / "tests" / "profiles" / "everything.yaml"
+WANTED_PROFILES = "GNOPPIX_BUILD_TEST_PROFILES"
 BUDGETS_S = {"cold build": 480, "build": 420, "verification": 1200}
+
+
+def wants_all_profiles() -> bool:
+    """Tell whether the run is to build and boot every shipped profile."""
+    return os.environ.get(WANTED_PROFILES) == "all"
 
 
 @dataclass(frozen=True)
@@ -104,11 +110,12 @@ class Built:
         report = json.loads((self.result / f"{self.name}.build.json").read_text())
         return [step["step"] for step in report["steps"] if step["state"] == state]
 
-    def verify(self) -> "Verified":
-        """Run every tier on the image; what it took is told."""
+    def verify(self, *tiers: str) -> "Verified":
+        """Run these tiers on the image, or all; what it took is told."""
+        chosen = [word for tier in tiers for word in ("--tier", tier)]
         with told("verification", self.name):
             done = self.bench.run(
-                *("verify", self.profile, "-o", self.result, "--format", "json"),
+                *("verify", self.profile, "-o", self.result, "--format", "json", *chosen),
                 environment=self.bench.verifying_environment,
             )
         assert done.output, done.talk

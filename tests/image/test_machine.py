@@ -57,12 +57,13 @@ def booted(root: Path) -> Iterator["Machine"]:
     """Boot a tree as a container without a network card; it sees what lies beside its root."""
     container = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot")
     places = [f"--directory={root}", f"--bind-ro={root.parent}:/beside", "--private-network"]
-    with (root.parent / "console.log").open("wb") as console:
+    log = root.parent / "console.log"
+    with log.open("wb") as console:
         process = subprocess.Popen(
             (*container, *places), stdin=subprocess.DEVNULL, stdout=console, stderr=console
         )
         try:
-            machine = Machine(process.pid)
+            machine = Machine(process.pid, log)
             machine.wait_until_up()
             yield machine
         finally:
@@ -75,6 +76,7 @@ class Machine:
     """A booted container."""
 
     nspawn_pid: int
+    console: Path
 
     def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """Run a command in it."""
@@ -96,13 +98,16 @@ class Machine:
             if state in {"running", "degraded"}:
                 return
             time.sleep(0.5)
-        raise AssertionError(f"the container did not boot: {state}")
+        console = self.console.read_text(errors="replace")
+        raise AssertionError(f"the container did not boot: {state}\n{console[-1000:]}")
 
     def play(self) -> str:
         """Apply the rendered tree; gives Ansible's last line."""
         inventory = ("--inventory", "/beside/rendered/inventory", "--connection", "local")
         said = self.run("ansible-playbook", *inventory, "/beside/rendered/project/machine.yml")
-        assert said.returncode == 0, said.stdout + said.stderr
+        assert said.returncode == 0, (
+            said.stdout + self.run("journalctl", "-b", "-p", "warning").stdout
+        )
         return said.stdout.strip().splitlines()[-1]
 
 
