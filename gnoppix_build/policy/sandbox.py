@@ -40,6 +40,17 @@ _BASELINE: Final[Mapping[str, str]] = {
     "SystemCallErrorNumber": "EPERM",
     "UMask": "0077",
 }
+# What a package's unit lists of these would be added to; an empty value ends its list.
+_ADDING: Final = frozenset(
+    (
+        "AmbientCapabilities",
+        "CapabilityBoundingSet",
+        "DeviceAllow",
+        "IPAddressAllow",
+        "RestrictAddressFamilies",
+        "SystemCallFilter",
+    )
+)
 _HIDDEN_ALWAYS: Final = (
     "/run/dbus",
     "/run/docker.sock",
@@ -62,10 +73,12 @@ def format_drop_in(policy: Policy, service: PolicyService) -> str:
         ]
     for setting in sorted({*settings, *service.relaxes}):
         relaxation = service.relaxes.get(setting)
-        if relaxation is None:
-            lines += [f"{setting}={value}" for value in settings[setting]]
-        else:
-            lines += [f"# {relaxation.because}", f"{setting}={relaxation.to}"]
+        values = settings[setting] if relaxation is None else (relaxation.to,)
+        if relaxation is not None:
+            lines.append(f"# {relaxation.because}")
+        if setting in _ADDING and values != ("",):
+            lines.append(f"{setting}=")
+        lines += [f"{setting}={value}" for value in values]
     return "\n".join((*lines, ""))
 
 

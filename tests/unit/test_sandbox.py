@@ -36,7 +36,7 @@ EMPTY = Policy(profile="test")
 def settings(policy: Policy, service: PolicyService = SERVICE) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for line in format_drop_in(policy, service).splitlines():
-        if "=" in line and not line.startswith("#"):
+        if "=" in line and not line.startswith("#") and not line.endswith("="):
             setting, _, value = line.partition("=")
             found.setdefault(setting, []).append(value)
     return found
@@ -53,6 +53,7 @@ AmbientCapabilities=
 CapabilityBoundingSet=
 DevicePolicy=closed
 Group=names
+IPAddressAllow=
 IPAddressAllow=localhost 192.0.2.53
 IPAddressDeny=any
 InaccessiblePaths=-/run/dbus
@@ -79,18 +80,27 @@ ProtectProc=invisible
 ProtectSystem=strict
 ReadWritePaths=/var/lib/names
 RemoveIPC=yes
+RestrictAddressFamilies=
 RestrictAddressFamilies=AF_INET AF_UNIX
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
+SystemCallFilter=
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 UMask=0077
 User=names
 """
     )
+
+
+def test_list_of_the_package_ends_before_ours_begins() -> None:
+    service = replace(SERVICE, capabilities=("CAP_NET_ADMIN",))
+    lines = format_drop_in(EMPTY, service).splitlines()
+    place = lines.index("CapabilityBoundingSet=CAP_NET_ADMIN")
+    assert lines[place - 1] == "CapabilityBoundingSet="
 
 
 def test_user_that_reaches_nothing_has_no_network() -> None:
