@@ -32,6 +32,8 @@ done
 mkdir -p "$2/upper" "$2/scratch" "$2/tree"
 mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/scratch" overlay "$2/tree"
 tree=$2/tree
+# Its network is made by the test: nothing is to be waited for at its start.
+ln -sf /dev/null "$tree/etc/systemd/system/systemd-networkd-wait-online.service"
 shift 3
 exec systemd-nspawn --directory="$tree" "$@"
 """

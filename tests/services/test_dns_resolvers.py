@@ -25,6 +25,8 @@ from gnoppix_build.resolve.resolve import resolve
 
 pytestmark = pytest.mark.root
 
+# What the packages of the tree start by themselves; dnsdist is for the server alone.
+OTHERS_ON_PORT_53 = ("dnscrypt-proxy.socket", "dnscrypt-proxy-resolvconf", "dnsdist")
 PACKAGES = (
     *("ca-certificates", "dbus", "dnscrypt-proxy", "dnsdist", "iproute2", "openssl", "procps"),
     *("python3-minimal", "systemd", "systemd-resolved", "systemd-sysv", "udev"),
@@ -219,9 +221,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             namespace.run("ip", "address", "add", f"{address}/24", "dev", name)
         server.run_in_root("sh", "-c", CERTIFICATES, "sh", NAME)
         client.run("sh", "-c", "getent group _dnscrypt-proxy || groupadd _dnscrypt-proxy")
-        client.run(
-            "systemctl", "mask", "--now", "dnscrypt-proxy.socket", "dnscrypt-proxy-resolvconf"
-        )
+        client.run("systemctl", "mask", "--now", *OTHERS_ON_PORT_53)
         # The resolver asks for the firewall; see the top.
         unit = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n"
         path = "/etc/systemd/system/gnoppix-firewall.service"
