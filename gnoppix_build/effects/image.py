@@ -77,9 +77,14 @@ def trace_layers(
 ) -> dict[str, list[str]]:
     """Look through every layer by itself: what an upper one hides is still readable."""
     return {
-        layer: sorted({*find_traces(root, long), *_in_configuration(find_traces(root, short))})
+        layer: sorted({*find_traces(root, long), *_short_traces(root, short)})
         for layer, root in image.layers.items()
     }
+
+
+def _short_traces(root: Path, names: tuple[bytes, ...]) -> list[str]:
+    """A host called `vm` has left no trace in `vm.swappiness`, a setting of the kernel."""
+    return _in_configuration(find_traces(root, names, rb"(?!\.[a-z])"))
 
 
 def _in_configuration(paths: list[str]) -> list[str]:

@@ -14,16 +14,16 @@ CONTROL_FILES = re.compile(rf"{DPKG}/(info/.*|status|available)")
 CONFFILE = re.compile(r"^ /(?P<path>\S+) (?P<md5>[0-9a-f]{32})", re.MULTILINE)
 
 
-def find_traces(tree: Path, needles: Sequence[bytes]) -> list[str]:
+def find_traces(tree: Path, needles: Sequence[bytes], after: bytes = b"") -> list[str]:
     """Name the files of a layer, by path in the image, that hold a needle as a word of its own.
 
     Names and links are looked at too. What dpkg unpacked and nobody changed is left out: a host
-    called `debian` is no trace in a manual page.
+    called `debian` is no trace in a manual page. `after` is a pattern for what follows a needle.
     """
     words = [re.escape(needle) for needle in needles if needle]
     if not words:
         return []
-    pattern = re.compile(rb"(?<![\w-])(?:" + b"|".join(words) + rb")(?![\w-])")
+    pattern = re.compile(rb"(?<![\w-])(?:" + b"|".join(words) + rb")(?![\w-])" + after)
     unpacked = _unpacked_files(tree)
     return sorted(
         f"/{path.relative_to(tree)}"

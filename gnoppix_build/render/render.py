@@ -71,17 +71,26 @@ def _tasks_of(resolved: Resolved, reader: ComponentReader) -> Iterator[tuple[str
 
 
 def _sysusers_of_layer(resolved: Resolved, layer: str) -> str:
-    """Write sysusers.d(5) lines that give every declared user and group its number."""
-    lines = [
+    """Write sysusers.d(5) lines that give every declared user and group its number.
+
+    A group comes with its first member too, which may be of a lower layer than the group is.
+    """
+    groups = {
+        group.name: group.gid
+        for component in resolved.components
+        for group in component.manifest.groups
+        if component.holds(group.when)
+    }
+    lines = {
         line
         for component in resolved.components
         if component.layer == layer
-        for line in _sysusers_of(component)
-    ]
+        for line in _sysusers_of(component, groups)
+    }
     return "".join(f"{line}\n" for line in sorted(lines))
 
 
-def _sysusers_of(component: ResolvedComponent) -> Iterator[str]:
+def _sysusers_of(component: ResolvedComponent, groups: Mapping[str, int]) -> Iterator[str]:
     for group in component.manifest.groups:
         if component.holds(group.when):
             yield f"g {group.name} {group.gid} -"
@@ -91,7 +100,10 @@ def _sysusers_of(component: ResolvedComponent) -> Iterator[str]:
             yield f"g {user.name} {user.uid} -"
             number = f"{user.uid}:{user.uid}"
             yield f'u {user.name} {number} "{user.gecos or "-"}" {user.home} {user.shell}'
-            yield from (f"m {user.name} {group}" for group in user.groups)
+            for name in user.groups:
+                if name in groups:
+                    yield f"g {name} {groups[name]} -"
+                yield f"m {user.name} {name}"
 
 
 def _lines(names: tuple[str, ...]) -> bytes:

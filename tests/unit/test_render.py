@@ -2,13 +2,14 @@
 """Rendering: the tree that a build or a machine gets."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from jinja2 import UndefinedError
 
-from gnoppix_build.catalog.manifest import Manifest, Units, User
+from gnoppix_build.catalog.manifest import Group, Manifest, Units, User
 from gnoppix_build.diagnostics import Span
 from gnoppix_build.language.node import Table
 from gnoppix_build.lock.model import Lock, Package, PackageSet
@@ -162,3 +163,19 @@ def test_render_refuses_a_name_that_is_not_there() -> None:
 )
 def test_encoder_writes_its_format(encoded: str, expected: str) -> None:
     assert encoded == expected
+
+
+def test_group_has_its_number_where_its_first_member_comes() -> None:
+    """sysusers(8) would else give it one of its own at the member's line."""
+    member = Manifest(
+        kind="system", summary="", users=(User(name="asker", uid=124, groups=("control",)),)
+    )
+    owner = Manifest(kind="system", summary="", groups=(Group(name="control", gid=860),))
+    lower = replace(make_component("lower"), manifest=member)
+    upper = replace(make_component("upper"), manifest=owner, layer="packages")
+    tree = render(make_resolved(lower, upper), None, {}, Folders({}))
+    assert tree.sysusers["base"].splitlines()[:3] == [
+        "g asker 124 -",
+        "g control 860 -",
+        "m asker control",
+    ]

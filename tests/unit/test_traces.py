@@ -26,4 +26,5 @@ def test_short_name_is_looked_for_in_the_configuration_only(tmp_path: Path) -> N
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "file").write_text("vm\n")
     image = OpenImage(tmp_path, {"base": tmp_path})
+    (tmp_path / "etc" / "settings").write_text("vm.swappiness = 100\n")
     assert trace_layers(image, (), (b"vm",)) == {"base": ["/etc/file"]}
