@@ -27,6 +27,26 @@ def wants_all_profiles() -> bool:
     return os.environ.get(WANTED_PROFILES) == "all"
 
 
+# Why a check is skipped that has no object in a profile, or none before a person has brought a key.
+# Any other reason says that something was not looked at, which proves nothing.
+NOT_ASKED_FOR = frozenset(
+    (
+        "no component has a service",
+        "the profile does not ask for consent",
+        "the profile has IPv6",
+        "the profile has no IPv6",
+        "the profile has no tunnel",
+        "the source is not NTS",
+        "the source is not Tor",
+        "the system was given no login",
+        "the system was given no private key",
+        "this mode has no resolver of its own",
+        "this mode has no such package",
+        "tor needs nobody's consent here",
+    )
+)
+
+
 @dataclass(frozen=True)
 class Command:
     """What a run of the command said."""
@@ -132,11 +152,11 @@ class Verified:
 
     @property
     def faults(self) -> list[str]:
-        """Tell every check that did not pass; a skipped one has proved nothing."""
+        """Tell every check that did not pass, unless its object is none of the profile's."""
         return [
             "{outcome}: {component} {tier} {check}: {evidence}".format_map(finding)
             for finding in self.findings
-            if finding["outcome"] != "pass"
+            if finding["outcome"] != "pass" and finding["evidence"] not in NOT_ASKED_FOR
         ]
 
     @property
