@@ -52,7 +52,8 @@ def run_checks(check_files: Mapping[str, Path], tier: Tier, context: CheckContex
 
 
 def _pytest_arguments(paths: Sequence[Path]) -> list[str]:
-    root = os.path.commonpath([path.parent for path in paths])
+    # Below it, pytest names modules by their folders: a component `time` is not to be `time`.
+    root = os.path.commonpath([path.parent.parent.parent for path in paths])
     return [
         *("-c", os.devnull, "--rootdir", root, "--noconftest", "--strict-markers"),
         "--continue-on-collection-errors",

@@ -188,3 +188,19 @@ def test_settings_of_the_caller_do_not_reach_the_checks(
     (tmp_path / "pytest.ini").write_text("[pytest]\npython_functions = none\n")
     text = "@pytest.mark.static\ndef test_x(): pass\n"
     assert find(tmp_path, text) == [("test_x", "pass", "test_x")]
+
+
+def test_component_named_as_a_module_leaves_that_alone(tmp_path: Path) -> None:
+    files = {}
+    for name in ("fence", "time"):
+        files[name] = tmp_path / "components" / name / f"check_{name}.py"
+        files[name].parent.mkdir(parents=True)
+        files[name].write_text(
+            "import pytest\n@pytest.mark.static\ndef test_clock():\n"
+            "    import time\n    assert time.monotonic()\n"
+        )
+    findings = run_checks(files, "static", CheckContext(TreeHost(tmp_path)))
+    assert [(finding.component, finding.outcome) for finding in findings] == [
+        ("fence", "pass"),
+        ("time", "pass"),
+    ]
