@@ -13,10 +13,13 @@ from gnoppix_build.plan.steps import (
     Fetch,
     Install,
     MakeInitrd,
+    MakesTree,
     PackLayer,
     PackOutput,
+    Place,
     Plan,
     Step,
+    Unpack,
 )
 
 
@@ -55,7 +58,7 @@ class Workshop(Protocol):
     def fetch(self, step: Step, action: Fetch) -> None:
         """Bring .debs into the pool."""
 
-    def tree(self, step: Step, action: Bootstrap | Install | Apply) -> AbstractContextManager[Path]:
+    def tree(self, step: Step, action: MakesTree) -> AbstractContextManager[Path]:
         """Make a tree that lasts as long as the block."""
 
     def pack_layer(self, step: Step, action: PackLayer, tree: Path) -> Path:
@@ -75,7 +78,7 @@ def carry_out(
     results: dict[str, Path] = {}
     for step in plan.steps:
         match step.action:
-            case Fetch() | Bootstrap() | Install() | Apply():
+            case Fetch() | Bootstrap() | Install() | Apply() | Unpack() | Place():
                 continue  # their trees are made only when packing them turns out to be needed
             case PackLayer() | MakeInitrd() | PackOutput():
                 results[step.id] = _keep_or_make(plan, step, step.action, workshop, progress)
@@ -124,7 +127,7 @@ def _make_layer(
             with progress.running(earlier, why):
                 workshop.fetch(earlier, earlier.action)
     maker = plan.step(action.tree)
-    assert isinstance(maker.action, Bootstrap | Install | Apply), maker.id
+    assert isinstance(maker.action, MakesTree), maker.id
     with ExitStack() as stack:
         with progress.running(maker, why):
             tree = stack.enter_context(workshop.tree(maker, maker.action))

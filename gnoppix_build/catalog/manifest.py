@@ -7,6 +7,7 @@ from pydantic import Discriminator, Field, Tag
 
 from gnoppix_build.catalog.declaration import Condition, Declaration
 from gnoppix_build.catalog.network import Egress, Listener, Redirect, UnixSocket
+from gnoppix_build.catalog.private_root import PrivateRoot
 from gnoppix_build.catalog.service import Service
 from gnoppix_build.language.leaves import (
     Integer,
@@ -154,4 +155,5 @@ class Manifest(Contribution):
     redirects: tuple[Redirect, ...] = ()
     services: tuple[Service, ...] = ()
     refuses: tuple[Refusal, ...] = ()
+    private_root: PrivateRoot | None = None
     options: Annotated[dict[KebabName, Option], Field(default_factory=dict)]

@@ -12,7 +12,7 @@ from gnoppix_build.cli import session
 from gnoppix_build.effects.faults import Fault
 from gnoppix_build.lock.model import Lock
 from gnoppix_build.lock.text import MalformedLock, parse_lock
-from gnoppix_build.lock.wanted import is_current, wanted_packages
+from gnoppix_build.lock.wanted import is_current, wanted_packages, wanted_roots
 from gnoppix_build.plan.make import ToolVersions
 from gnoppix_build.resolve.model import Resolved
 
@@ -98,4 +98,5 @@ def make_fresh_lock(resolved: Resolved) -> Lock:
         packages=wanted.packages,
         tools=tools_wanted(),
         cache=session.cache_folder() / "apt",
+        private_roots=wanted_roots(resolved),
     )

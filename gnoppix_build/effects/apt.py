@@ -12,12 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import unquote
 
+from gnoppix_build.catalog.private_root import PrivateRoot
 from gnoppix_build.effects.apt_mirrors import KEYRING, Mirrors, host_mirrors
 from gnoppix_build.effects.faults import CommandFault, EnvironmentFault, Fault, MirrorFault
 from gnoppix_build.effects.process import capture
-from gnoppix_build.lock.model import Lock, Package, PackageSet, Release
+from gnoppix_build.lock.model import Lock, LockedRoot, Package, PackageSet, Release
 
 __all__ = ["Mirrors", "UnknownPackageFault", "host_mirrors", "make_lock"]
 
@@ -102,14 +104,19 @@ def make_lock(
     packages: Sequence[str],
     tools: Sequence[str],
     cache: Path,
+    private_roots: Mapping[str, PrivateRoot] = MappingProxyType({}),
 ) -> Lock:
-    """Choose the .debs of the base, of the layer above it and of the tools tree.
+    """Choose the .debs of the base, of the layer above it, of the tools tree and private roots.
 
     Needs no root. `mirror` replaces the host's own main archive. A package's `path` starts with
     the archive it is from, `debian/` or `debian-security/`, and never names a host. The epoch
     is the date of the newest Release file. Raises MirrorFault and UnknownPackageFault.
     """
     mirrors = host_mirrors(mirror)
+    roots = tuple(
+        _lock_root(component, root, cache, architecture, mirrors)
+        for component, root in sorted(private_roots.items())
+    )
     with _prepare_solver(cache, suite, areas, architecture, mirrors) as solver:
         solver.update()
         with ThreadPoolExecutor() as pool:
@@ -124,7 +131,19 @@ def make_lock(
                 base=PackageSet(tuple(base), base_closure),
                 packages=PackageSet(tuple(packages), above),
                 tools=PackageSet(tuple(tools), tools_closure.result()),
+                private_roots=roots,
             )
+
+
+def _lock_root(
+    component: str, root: PrivateRoot, cache: Path, architecture: str, mirrors: Mirrors
+) -> LockedRoot:
+    """Choose the .debs that a private root names, and no others."""
+    with _prepare_solver(cache, root.suite, ("main",), architecture, mirrors) as solver:
+        solver.update()
+        chosen = solver.solve(root.packages)
+    packages = tuple(package for package in chosen if package.name in root.packages)
+    return LockedRoot(component, root.suite, packages)
 
 
 def _solve_above(

@@ -23,7 +23,7 @@ __all__ = [
     "strip_overlay_attributes",
 ]
 
-Compression = Literal["development", "release"]
+Compression = Literal["development", "release", "stored"]
 
 SECONDS_PER_DAY = 86400
 MACHINE_ID = "etc/machine-id"
@@ -37,6 +37,7 @@ MOUNT_ATTRIBUTES = ("trusted.overlay.origin", "trusted.overlay.impure", "trusted
 SQUASHFS_OPTIONS = {
     "development": ("-comp", "zstd", "-Xcompression-level", "3", "-b", "128K"),
     "release": ("-comp", "zstd", "-Xcompression-level", "19", "-b", "1M"),
+    "stored": ("-noI", "-noD", "-noF", "-noX"),
 }
 # Emptied: the folder itself belongs to a package.
 EMPTIED_FOLDERS = (

@@ -18,6 +18,7 @@ from gnoppix_build.effects.apt_mirrors import Mirrors
 from gnoppix_build.effects.faults import CommandFault, DigestFault, EnvironmentFault, MirrorFault
 from gnoppix_build.effects.process import run
 from gnoppix_build.lock.model import Package
+from gnoppix_build.plan.steps import Blob
 
 APT_HELPER = "/usr/lib/apt/apt-helper"
 # The name of a local repository; mmdebstrap takes the essential packages of that suite.
@@ -50,6 +51,16 @@ def fetch(packages: Sequence[Package], mirrors: Mirrors, pool: Path, log: Path) 
                     arrived.replace(_place(pool, package))
 
 
+def find(package: Package, pool: Path) -> Path:
+    """Give a .deb of the pool; raises DigestFault when it was changed since it was fetched."""
+    return _verified(_place(pool, package), package.sha256)
+
+
+def find_blob(blob: Blob, pool: Path) -> Path:
+    """Give a file of the pool that is no .deb; raises DigestFault as `find` does."""
+    return _verified(pool / "blobs" / blob.sha256, blob.sha256)
+
+
 def write_repository(packages: Sequence[Package], pool: Path, directory: Path) -> None:
     """Make a flat repository, for apt as `deb [trusted=yes] file:DIRECTORY ./`.
 
@@ -70,12 +81,7 @@ def write_repository(packages: Sequence[Package], pool: Path, directory: Path) -
 
 def _publish(package: Package, pool: Path, directory: Path) -> str:
     """Link a .deb into a repository and give its stanza of the index."""
-    stored = _place(pool, package)
-    if _sha256(stored) != package.sha256:
-        stored.unlink()
-        raise DigestFault(
-            f"`{stored}` was damaged and is removed", hint="run the same command again"
-        )
+    stored = find(package, pool)
     version = package.version.partition(":")[2] or package.version
     name = f"{package.name}_{version}_{package.architecture}.deb"
     _link(stored, directory / name)
@@ -83,6 +89,15 @@ def _publish(package: Package, pool: Path, directory: Path) -> str:
         control = str(deb.debcontrol()).rstrip("\n")
     facts = {"Filename": f"./{name}", "Size": package.size, "SHA256": package.sha256}
     return control + "".join(f"\n{field}: {value}" for field, value in facts.items()) + "\n"
+
+
+def _verified(stored: Path, sha256: str) -> Path:
+    if _sha256(stored) != sha256:
+        stored.unlink()
+        raise DigestFault(
+            f"`{stored}` was damaged and is removed", hint="run the same command again"
+        )
+    return stored
 
 
 def _link(source: Path, destination: Path) -> None:

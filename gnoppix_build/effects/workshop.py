@@ -1,24 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Carrying out a plan's actions with the real tools, on this host."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Self, assert_never
 
-from gnoppix_build.effects import ansible, initrd, iso, layers, namespaces, pool, rootfs
+from gnoppix_build.effects import (
+    ansible,
+    initrd,
+    iso,
+    layers,
+    namespaces,
+    pool,
+    private_root,
+    rootfs,
+)
 from gnoppix_build.effects.apt_mirrors import Mirrors
 from gnoppix_build.effects.store import Store
 from gnoppix_build.plan.steps import (
+    PLACED_MODE,
     Apply,
+    Blob,
     Bootstrap,
     Fetch,
     Install,
     MakeInitrd,
+    MakesTree,
     PackLayer,
     PackOutput,
+    Place,
     Plan,
     Step,
+    Unpack,
 )
 
 
@@ -83,7 +98,7 @@ class HostWorkshop:
         pool.fetch(action.packages, self._mirrors, self._pool, self.log_of(step))
 
     @contextmanager
-    def tree(self, step: Step, action: Bootstrap | Install | Apply) -> Iterator[Path]:
+    def tree(self, step: Step, action: MakesTree) -> Iterator[Path]:
         """Make a tree that lasts as long as the block."""
         with self._store.staging() as folder:
             root = folder / "tree"
@@ -100,6 +115,14 @@ class HostWorkshop:
                     layers.strip_overlay_attributes(root)
                 case Apply():
                     self._apply(action, folder, root, log)
+                case Unpack():
+                    archives = [pool.find(package, self._pool) for package in action.packages]
+                    tools = self.layer("tools")
+                    private_root.unpack(archives, action.root, root, tools, self._epoch, log)
+                case Place():
+                    self._place(action, root)
+                case _:
+                    assert_never(action)
             yield root
 
     def pack_layer(self, step: Step, action: PackLayer, tree: Path) -> Path:
@@ -187,6 +210,19 @@ class HostWorkshop:
             namespaces.unmount(target)
         layers.clean(upper, self._epoch)
         layers.strip_overlay_attributes(upper)
+
+    def _place(self, action: Place, root: Path) -> None:
+        """Put one file into an empty tree, dated like everything else."""
+        match action.content:
+            case Blob():
+                source = pool.find_blob(action.content, self._pool)
+            case str():
+                source = self._results[action.content]
+        place = root / action.path.lstrip("/")
+        place.parent.mkdir(parents=True)
+        shutil.copyfile(source, place)
+        place.chmod(PLACED_MODE)
+        layers.clamp_times(root, self._epoch)
 
 
 def write_tree(files: Mapping[str, bytes], folder: Path) -> None:

@@ -36,6 +36,15 @@ class PackageSet:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedRoot:
+    """The packages of a component's private root, with the suite that they are of."""
+
+    component: str
+    suite: str
+    packages: tuple[Package, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """All that a build takes from outside. `epoch` is SOURCE_DATE_EPOCH in seconds."""
 
@@ -46,3 +55,4 @@ class Lock:
     base: PackageSet
     packages: PackageSet
     tools: PackageSet
+    private_roots: tuple[LockedRoot, ...] = ()

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from gnoppix_build.lock.model import Lock, Package
+from gnoppix_build.lock.model import Lock, LockedRoot, Package
 
 FORMAT_VERSION = 1
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -37,9 +37,21 @@ def format_lock(lock: Lock) -> str:
     parts = [f' "{key}": {json.dumps(value)}' for key, value in head.items()]
     for name, packages in zip(SETS, (lock.base, lock.packages, lock.tools), strict=True):
         wanted = json.dumps(list(packages.wanted))
-        rows = ",\n".join(f"   {json.dumps(asdict(each))}" for each in packages.packages)
+        rows = _rows(packages.packages)
         parts.append(f' "{name}": {{\n  "wanted": {wanted},\n  "packages": [\n{rows}\n  ]\n }}')
+    if lock.private_roots:
+        roots = ",\n".join(_format_root(root) for root in lock.private_roots)
+        parts.append(f' "private_roots": [\n{roots}\n ]')
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _format_root(root: LockedRoot) -> str:
+    head = f'"component": {json.dumps(root.component)}, "suite": {json.dumps(root.suite)}'
+    return f'  {{{head}, "packages": [\n{_rows(root.packages)}\n  ]}}'
+
+
+def _rows(packages: Iterable[Package]) -> str:
+    return ",\n".join(f"   {json.dumps(asdict(each))}" for each in packages)
 
 
 def parse_lock(text: str | bytes, name: str) -> Lock:
@@ -55,7 +67,9 @@ def parse_lock(text: str | bytes, name: str) -> Lock:
         raise MalformedLock(f"`{name}`: {place}: {first['msg'].lower()}") from error
     except (ValueError, RecursionError) as error:
         raise MalformedLock(f"`{name}` is no lock: {error}") from error
-    _check_packages(name, (*lock.base.packages, *lock.packages.packages, *lock.tools.packages))
+    roots = tuple(package for root in lock.private_roots for package in root.packages)
+    known = (*lock.base.packages, *lock.packages.packages, *lock.tools.packages, *roots)
+    _check_packages(name, known)
     return lock
 
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The packages that a profile asks for, by the layer that they belong to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gnoppix_build.lock.model import Lock
+from gnoppix_build.catalog.private_root import PrivateRoot
+from gnoppix_build.lock.model import Lock, LockedRoot
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 
 
@@ -29,6 +31,15 @@ def component_packages(component: ResolvedComponent) -> tuple[str, ...]:
     return tuple(name for each in component.contributions for name in each.packages)
 
 
+def wanted_roots(resolved: Resolved) -> Mapping[str, PrivateRoot]:
+    """Give the private root of each component that has one."""
+    return {
+        component.name: component.manifest.private_root
+        for component in resolved.components
+        if component.manifest.private_root is not None
+    }
+
+
 def is_current(lock: Lock, resolved: Resolved, tools: tuple[str, ...]) -> bool:
     """Tell whether a lock was made for exactly what a profile asks for now."""
     wanted = wanted_packages(resolved)
@@ -37,4 +48,10 @@ def is_current(lock: Lock, resolved: Resolved, tools: tuple[str, ...]) -> bool:
         and lock.base.wanted == wanted.base
         and lock.packages.wanted == wanted.packages
         and lock.tools.wanted == tools
+        and {root.component: _asked(root) for root in lock.private_roots}
+        == {name: (root.suite, {*root.packages}) for name, root in wanted_roots(resolved).items()}
     )
+
+
+def _asked(root: LockedRoot) -> tuple[str, set[str]]:
+    return root.suite, {package.name for package in root.packages}

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from gnoppix_build.lock.model import Lock, PackageSet
+from gnoppix_build.plan.payloads import plan_private_roots
 from gnoppix_build.plan.steps import (
     Apply,
     Bootstrap,
@@ -22,8 +23,6 @@ from gnoppix_build.plan.steps import (
     digest_of,
 )
 from gnoppix_build.render.tree import ImageFile, RenderedTree
-
-IMAGE_LAYERS: Final[tuple[Layer, ...]] = ("base", "packages", "configuration")
 
 # Source: initramfs-tools(7), initramfs-tools-core's hooks: udev takes .link files and rules,
 # kmod its settings, keymap and live-boot theirs.
@@ -55,7 +54,7 @@ class ToolVersions:
 def make_plan(
     tree: RenderedTree, lock: Lock, compression: Compression, versions: ToolVersions
 ) -> Plan:
-    """Order the steps: tools, base, packages, configuration, initrd, image."""
+    """Order the steps: tools, base, packages, payloads, configuration, initrd, image."""
     common = {"epoch": str(lock.epoch), "gnoppix-build": versions.gnoppix_build}
     tools = _layer_steps(Bootstrap("tools", lock.tools.packages, ""), lock.tools, common, {})
     packing = {"tools": tools[-1].digest}
@@ -76,8 +75,11 @@ def make_plan(
         tree, {**common, "ansible": versions.ansible, **below}, packing, compression
     )
     initrd = _initrd_step(tree, {**common, **below})
-    image = _output_step(tree, (base, packages, configuration), initrd, {**common, **packing})
-    steps = (*tools, *base, *packages, *configuration, initrd, image)
+    payloads = tuple(plan_private_roots(tree, lock.private_roots, common, packing, compression))
+    layers = (base, packages, *payloads, configuration)
+    image = _output_step(tree, layers, initrd, {**common, **packing})
+    made = tuple(step for steps in layers for step in steps)
+    steps = (*tools, *made, initrd, image)
     return Plan(tree.profile, lock.epoch, steps)
 
 
@@ -158,20 +160,26 @@ def _output_step(
     inputs: Mapping[str, str],
 ) -> Step:
     volume_id = "".join(char if char.isalnum() else "_" for char in tree.profile.upper())[:32]
-    named = zip(IMAGE_LAYERS, layers, strict=True)
-    packed = {f"{name} layer": steps[-1].digest for name, steps in named}
+    packed = {_layer_of(steps): steps[-1].digest for steps in layers}
     return Step(
         "pack iso",
-        PackOutput(volume_id, tree.kernel_arguments, IMAGE_LAYERS),
+        PackOutput(volume_id, tree.kernel_arguments, tuple(packed)),
         "a hybrid ISO for BIOS and UEFI",
         {
             **inputs,
-            **packed,
+            **{f"{name} layer": digest for name, digest in packed.items()},
             "initrd": initrd.digest,
             "kernel arguments": digest_of(list(tree.kernel_arguments)),
             "volume id": volume_id,
         },
     )
+
+
+def _layer_of(steps: tuple[Step, ...]) -> Layer:
+    """Name the layer that the last of these steps packs."""
+    action = steps[-1].action
+    assert isinstance(action, PackLayer), steps[-1].id
+    return action.layer
 
 
 def is_read_by_initrd(path: str) -> bool:

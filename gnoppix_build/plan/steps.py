@@ -5,13 +5,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
+from gnoppix_build.catalog.private_root import PrivateRoot
 from gnoppix_build.lock.model import Package
 from gnoppix_build.render.tree import ImageFile
 
-Layer = Literal["tools", "base", "packages", "configuration"]
-Compression = Literal["development", "release"]
+Layer = str
+"""`tools`, `base`, `packages`, `configuration`, or the name of a layer that carries one file."""
+
+Compression = Literal["development", "release", "stored"]
+"""`stored` is for what does not get smaller by being packed again."""
+
+PLACED_MODE: Final = 0o444
+"""A file of a layer of its own is data that nobody changes, and that a check may hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,33 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpack:
+    """Take from .debs the files that a private root keeps; nothing of them is run."""
+
+    layer: Layer
+    packages: tuple[Package, ...]
+    root: PrivateRoot
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A file of the lock that is no .deb; it lies in the pool under its hash."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Make a tree that holds one file: a blob, or what the step of that name has packed."""
+
+    layer: Layer
+    path: str
+    content: Blob | str
+
+
+@dataclass(frozen=True, slots=True)
 class PackLayer:
     """Pack the tree that the step `tree` makes into a squashfs."""
 
@@ -76,7 +110,8 @@ class PackOutput:
     layers: tuple[Layer, ...]
 
 
-Action = Fetch | Bootstrap | Install | Apply | PackLayer | MakeInitrd | PackOutput
+MakesTree = Bootstrap | Install | Apply | Unpack | Place
+Action = Fetch | MakesTree | PackLayer | MakeInitrd | PackOutput
 
 
 @dataclass(frozen=True, slots=True)

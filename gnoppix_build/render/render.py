@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from gnoppix_build.lock.model import Lock, PackageSet
-from gnoppix_build.lock.wanted import wanted_packages
+from gnoppix_build.lock.wanted import wanted_packages, wanted_roots
 from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.policy.documents import policy_documents
 from gnoppix_build.render.configuration import render_configuration
@@ -60,6 +60,7 @@ def render(
             for contribution in component.contributions
             for argument in contribution.kernel_arguments
         ),
+        private_roots=wanted_roots(resolved),
     )
 
 

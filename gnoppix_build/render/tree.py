@@ -4,6 +4,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gnoppix_build.catalog.private_root import PrivateRoot
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
@@ -23,7 +25,8 @@ class RenderedTree:
 
     `files` maps a path in the ansible-runner private data directory to its bytes;
     `configuration` is the part of it that lands in the image; `sysusers` maps a
-    layer to sysusers.d(5) lines; `packages` maps a layer to package names.
+    layer to sysusers.d(5) lines; `packages` maps a layer to package names; `private_roots` maps
+    a component to the root of its own that it runs in.
     """
 
     profile: str
@@ -32,3 +35,4 @@ class RenderedTree:
     sysusers: Mapping[str, str]
     packages: Mapping[str, tuple[str, ...]]
     kernel_arguments: tuple[str, ...]
+    private_roots: Mapping[str, PrivateRoot]

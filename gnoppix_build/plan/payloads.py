@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Payloads: layers that carry one large file, so that a change elsewhere never packs it again."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Final
+
+from gnoppix_build.lock.model import LockedRoot
+from gnoppix_build.plan.steps import (
+    PLACED_MODE,
+    Blob,
+    Compression,
+    Fetch,
+    Layer,
+    PackLayer,
+    Place,
+    Step,
+    Unpack,
+    digest_of,
+)
+from gnoppix_build.render.tree import RenderedTree
+
+ROOTS_FOLDER: Final = "/usr/lib/gnoppix/private-roots"
+
+
+def plan_private_roots(
+    tree: RenderedTree,
+    roots: tuple[LockedRoot, ...],
+    inputs: Mapping[str, str],
+    packing: Mapping[str, str],
+    compression: Compression,
+) -> Iterator[tuple[Step, ...]]:
+    """Plan a layer for each private root; the last step of each packs the layer."""
+    for locked in roots:
+        root = tree.private_roots[locked.component]
+        layer = f"root-{locked.component}"
+        packages = digest_of([asdict(package) for package in locked.packages])
+        fetch = Step(
+            f"fetch {layer}",
+            Fetch(layer, locked.packages),
+            f"{len(locked.packages)} packages of {locked.suite}",
+            {"packages": packages},
+        )
+        unpack = Step(
+            f"unpack {layer}",
+            Unpack(layer, locked.packages, root),
+            f"what `{locked.component}` runs in, apart from the system",
+            {**inputs, **packing, "packages": packages, "root": digest_of(root.model_dump())},
+        )
+        pack = Step(
+            f"pack {layer} root",
+            PackLayer(layer, unpack.id, compression),
+            "a squashfs for RootImage=",
+            {**packing, "compression": compression, "tree": unpack.digest},
+        )
+        path = f"{ROOTS_FOLDER}/{locked.component}.squashfs"
+        yield (fetch, unpack, pack, *place_file(layer, path, pack, inputs, packing))
+
+
+def place_file(
+    layer: Layer,
+    path: str,
+    content: Blob | Step,
+    inputs: Mapping[str, str],
+    packing: Mapping[str, str],
+) -> tuple[Step, Step]:
+    """Plan the layer that carries a file at this path of the image: a blob, or a step's result."""
+    source = content.sha256 if isinstance(content, Blob) else content.digest
+    place = Step(
+        f"place {layer}",
+        Place(layer, path, content if isinstance(content, Blob) else content.id),
+        f"as `{path}`",
+        {**inputs, "content": source, "mode": f"{PLACED_MODE:o}", "path": path},
+    )
+    pack = Step(
+        f"pack {layer}",
+        PackLayer(layer, place.id, "stored"),
+        "a layer of its own",
+        {**inputs, **packing, "compression": "stored", "tree": place.digest},
+    )
+    return place, pack
