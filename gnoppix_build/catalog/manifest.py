@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a component declares in its `component.yaml`, as types."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -18,6 +18,7 @@ from gnoppix_build.language.leaves import (
     ModuleName,
     PackageName,
     Pattern,
+    Switch,
     SysctlKey,
     UserName,
 )
@@ -33,12 +34,16 @@ WrittenValue = Annotated[
 ]
 """An option's value as a profile writes it."""
 
+PEOPLE: Final = range(1000, 60000)
+"""The numbers of accounts of people."""
+
 
 class Group(Declaration):
-    """A group with a fixed number."""
+    """A group with a fixed number; with `for_people` every person of the system is in it."""
 
     name: UserName
     gid: Integer
+    for_people: Switch = False
     when: Condition = Field(default_factory=dict)
 
 
@@ -55,6 +60,11 @@ class User(Declaration):
     gecos: str = ""
     groups: tuple[UserName, ...] = ()
     when: Condition = Field(default_factory=dict)
+
+    @property
+    def is_person(self) -> bool:
+        """Tell whether somebody logs in as this user. Source: Debian Policy 9.2.2."""
+        return self.uid in PEOPLE
 
 
 class Units(Declaration):

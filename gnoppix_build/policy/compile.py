@@ -29,6 +29,7 @@ from gnoppix_build.policy.model import (
     PolicyUser,
     SocketAdmission,
 )
+from gnoppix_build.resolve.membership import groups_of_users
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 
 ROOT: Final = PolicyUser("root", 0)
@@ -76,10 +77,11 @@ class _Compiler:
         self._beneath = self._components_beneath()
 
     def users(self) -> Iterator[PolicyUser]:
+        groups = groups_of_users(self._components)
         for component in self._components:
             for user in component.manifest.users:
                 if component.holds(user.when):
-                    yield PolicyUser(user.name, user.uid, tuple(sorted(user.groups)))
+                    yield PolicyUser(user.name, user.uid, groups[user.name])
         for name in self._named_users() & DEBIAN_USERS.keys() - {ROOT.name}:
             yield PolicyUser(name, DEBIAN_USERS[name])
 

@@ -12,6 +12,7 @@ from gnoppix_build.render.configuration import render_configuration
 from gnoppix_build.render.inventory import write_hosts, write_variables
 from gnoppix_build.render.sources import ComponentReader
 from gnoppix_build.render.tree import RenderedTree
+from gnoppix_build.resolve.membership import groups_of_users
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 
 LAYERS: Final = ("base", "packages")
@@ -76,22 +77,27 @@ def _sysusers_of_layer(resolved: Resolved, layer: str) -> str:
 
     A group comes with its first member too, which may be of a lower layer than the group is.
     """
-    groups = {
+    gids = {
         group.name: group.gid
         for component in resolved.components
         for group in component.manifest.groups
         if component.holds(group.when)
     }
+    groups = groups_of_users(resolved.components)
     lines = {
         line
         for component in resolved.components
         if component.layer == layer
-        for line in _sysusers_of(component, groups)
+        for line in _sysusers_of(component, groups, gids)
     }
     return "".join(f"{line}\n" for line in sorted(lines))
 
 
-def _sysusers_of(component: ResolvedComponent, groups: Mapping[str, int]) -> Iterator[str]:
+def _sysusers_of(
+    component: ResolvedComponent,
+    groups: Mapping[str, tuple[str, ...]],
+    gids: Mapping[str, int],
+) -> Iterator[str]:
     for group in component.manifest.groups:
         if component.holds(group.when):
             yield f"g {group.name} {group.gid} -"
@@ -101,9 +107,9 @@ def _sysusers_of(component: ResolvedComponent, groups: Mapping[str, int]) -> Ite
             yield f"g {user.name} {user.uid} -"
             number = f"{user.uid}:{user.uid}"
             yield f'u {user.name} {number} "{user.gecos or "-"}" {user.home} {user.shell}'
-            for name in user.groups:
-                if name in groups:
-                    yield f"g {name} {groups[name]} -"
+            for name in groups[user.name]:
+                if name in gids:
+                    yield f"g {name} {gids[name]} -"
                 yield f"m {user.name} {name}"
 
 

@@ -88,7 +88,8 @@ def _sandbox(service: Service) -> Iterator[str]:
 
 def _accounts(manifest: Manifest) -> Iterator[str]:
     for group in manifest.groups:
-        yield f"group: {group.name} ({group.gid}){condition(group.when)}"
+        members = ", with every person in it" if group.for_people else ""
+        yield f"group: {group.name} ({group.gid}){members}{condition(group.when)}"
     for user in manifest.users:
         groups = f", in {listing(user.groups)}" if user.groups else ""
         yield f"user: {user.name} ({user.uid}){groups}{condition(user.when)}"

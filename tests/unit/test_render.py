@@ -22,6 +22,7 @@ from gnoppix_build.render.encoders import (
 )
 from gnoppix_build.render.render import render
 from gnoppix_build.render.sources import SourceFile
+from gnoppix_build.resolve.membership import groups_of_users
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 
 
@@ -179,3 +180,25 @@ def test_group_has_its_number_where_its_first_member_comes() -> None:
         "g control 860 -",
         "m asker control",
     ]
+
+
+def test_group_for_people_has_every_person_in_it() -> None:
+    """Debian gives people the numbers from 1000 to 59999."""
+    users = (User(name="somebody", uid=1000), User(name="service", uid=999))
+    people = Manifest(kind="system", summary="", users=users)
+    owner = Manifest(
+        kind="system",
+        summary="",
+        groups=(Group(name="control", gid=860, for_people=True), Group(name="other", gid=861)),
+    )
+    resolved = make_resolved(
+        replace(make_component("people"), manifest=people),
+        replace(make_component("owner"), manifest=owner),
+    )
+    assert groups_of_users(resolved.components) == {"somebody": ("control",), "service": ()}
+    members = [
+        line
+        for line in render(resolved, None, {}, Folders({})).sysusers["base"].splitlines()
+        if line.startswith("m ")
+    ]
+    assert members == ["m somebody control"]

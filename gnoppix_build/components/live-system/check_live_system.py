@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gnoppix_build.resolve.membership import groups_of_users
+
 GETTY = "/etc/systemd/system/getty@tty1.service.d/50-gnoppix.conf"
 
 
@@ -22,6 +24,15 @@ def test_live_user_is_there(host: Any) -> None:
 def test_live_user_has_no_password(host: Any) -> None:
     """The live user cannot log in with a password."""
     assert host.user("user").password.startswith(("!", "*"))
+
+
+@pytest.mark.static
+@pytest.mark.running
+def test_live_user_is_in_the_groups_for_people(host: Any, profile: Any) -> None:
+    """The live user may do what a component leaves to the people of the system."""
+    assert sorted(host.user("user").groups) == sorted(
+        ("user", *groups_of_users(profile.components)["user"])
+    )
 
 
 @pytest.mark.static
