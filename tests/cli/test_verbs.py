@@ -16,6 +16,7 @@ from gnoppix_build.targets.tree import TreeHost
 PROJECT = Path(__file__).parents[2]
 MISTAKES = PROJECT / "tests" / "golden" / "mistakes"
 MEMORY_BYTES = 500 << 20
+CPU_S = 10
 HOSTILE = {
     "traversal": b"version: 1\nname: ../../etc/cron.d/x\n",
     "template": b"version: 1\nname: x\nsummary: \"{{ lookup('pipe', 'touch /tmp/owned') }}\"\n",
@@ -32,8 +33,9 @@ HOSTILE = {
 }
 
 
-def limit_memory() -> None:
+def limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
 
 
 def build_image(*arguments: str, limited: bool = False) -> "subprocess.CompletedProcess[str]":
@@ -43,8 +45,8 @@ def build_image(*arguments: str, limited: bool = False) -> "subprocess.Completed
         capture_output=True,
         text=True,
         cwd=PROJECT,
-        timeout=10 if limited else 60,
-        preexec_fn=limit_memory if limited else None,
+        timeout=120,
+        preexec_fn=limit_resources if limited else None,
     )
 
 
