@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Discriminator, Field, Tag
 
 from gnoppix_build.catalog.declaration import Condition, Declaration
-from gnoppix_build.catalog.network import Egress, Listener, Redirect, UnixSocket
+from gnoppix_build.catalog.network import Consent, Egress, Listener, Redirect, UnixSocket
 from gnoppix_build.catalog.private_root import PrivateRoot
 from gnoppix_build.catalog.service import Service
 from gnoppix_build.language.leaves import (
@@ -163,6 +163,7 @@ class Manifest(Contribution):
     sockets: tuple[UnixSocket, ...] = ()
     egress: tuple[Egress, ...] = ()
     redirects: tuple[Redirect, ...] = ()
+    consents: tuple[Consent, ...] = ()
     services: tuple[Service, ...] = ()
     refuses: tuple[Refusal, ...] = ()
     private_root: PrivateRoot | None = None

@@ -11,7 +11,7 @@ from gnoppix_build.catalog.declaration import (
     Declaration,
     PortSource,
 )
-from gnoppix_build.language.leaves import KebabName, SystemPath, UserName
+from gnoppix_build.language.leaves import KebabName, Line, SystemPath, UserName
 
 EVERYONE: Final = "everyone"
 KERNEL: Final = "kernel"
@@ -46,6 +46,18 @@ class UnixSocket(Declaration):
     path: SystemPath
     user: UserName
     open_to: tuple[UserName, ...] = (EVERYONE,)
+    when: Condition = Field(default_factory=dict)
+
+
+class Consent(Declaration):
+    """What stays closed at each start until a member of `group` agrees by running `command`.
+
+    It is the component's own listeners, or every network card.
+    """
+
+    command: tuple[Line, ...]
+    group: UserName
+    opens: Literal["listeners", "cards"]
     when: Condition = Field(default_factory=dict)
 
 

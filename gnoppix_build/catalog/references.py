@@ -35,6 +35,7 @@ def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
         "sockets": manifest.sockets,
         "egress": manifest.egress,
         "redirects": manifest.redirects,
+        "consents": manifest.consents,
         "services": manifest.services,
         "refuses": manifest.refuses,
         "optional": manifest.optional,

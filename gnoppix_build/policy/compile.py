@@ -22,6 +22,7 @@ from gnoppix_build.policy.model import (
     InnerFlow,
     LinkFlow,
     Policy,
+    PolicyConsent,
     PolicyListener,
     PolicyRedirect,
     PolicyService,
@@ -58,6 +59,7 @@ def compile_policy(resolved: Resolved) -> Policy:
         confined=confined,
         inner=tuple(sorted(each for each in flows if isinstance(each, InnerFlow))),
         redirects=tuple(sorted(compiler.redirects())),
+        consents=tuple(sorted(compiler.consents())),
         services=tuple(sorted(compiler.services(), key=lambda each: each.unit)),
         matrix=tuple(_admissions(everybody, listeners, carried, confined)),
         socket_matrix=tuple(_socket_admissions(everybody, sockets)),
@@ -136,6 +138,12 @@ class _Compiler:
                     (port,) = component.ports_of((each.port,))
                     namespace = self._namespace(component, "system")
                     yield PolicyRedirect(component.name, each.traffic, port, namespace)
+
+    def consents(self) -> Iterator[PolicyConsent]:
+        for component in self._components:
+            for each in component.manifest.consents:
+                if component.holds(each.when):
+                    yield PolicyConsent(component.name, each.command, each.group, each.opens)
 
     def services(self) -> Iterator[PolicyService]:
         linking = {

@@ -10,6 +10,7 @@ from gnoppix_build.policy.model import (
     Admission,
     InnerFlow,
     Policy,
+    PolicyConsent,
     PolicyListener,
     PolicySocket,
     SocketAdmission,
@@ -17,7 +18,15 @@ from gnoppix_build.policy.model import (
 
 FORMAT_VERSION = 1
 
-Row = Admission | CaptureRule | InnerFlow | PolicyListener | PolicySocket | SocketAdmission
+Row = (
+    Admission
+    | CaptureRule
+    | InnerFlow
+    | PolicyConsent
+    | PolicyListener
+    | PolicySocket
+    | SocketAdmission
+)
 
 
 def policy_documents(policy: Policy) -> Mapping[str, bytes]:
@@ -28,7 +37,10 @@ def policy_documents(policy: Policy) -> Mapping[str, bytes]:
     return {
         "capture.json": _document(rules=compile_capture(policy)),
         "listeners.json": _document(
-            listeners=policy.listeners, sockets=policy.sockets, inner=policy.inner
+            listeners=policy.listeners,
+            sockets=policy.sockets,
+            inner=policy.inner,
+            consents=policy.consents,
         ),
         "matrix.json": _document(listeners=policy.matrix, sockets=policy.socket_matrix),
     }

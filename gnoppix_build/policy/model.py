@@ -20,6 +20,7 @@ __all__ = [
     "LinkProtocol",
     "Namespace",
     "Policy",
+    "PolicyConsent",
     "PolicyListener",
     "PolicyRedirect",
     "PolicyService",
@@ -140,6 +141,16 @@ class PolicyRedirect:
         return "udp" if self.traffic == "dns" else "tcp"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class PolicyConsent:
+    """What stays closed until a member of `group` runs `command`; see `catalog.network.Consent`."""
+
+    component: str
+    command: tuple[str, ...]
+    group: str
+    opens: str
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyService:
     """A unit, and what its sandbox is compiled from; see `catalog.service.Service`."""
@@ -196,6 +207,7 @@ class Policy:
     confined: tuple[Confined, ...] = ()
     inner: tuple[InnerFlow, ...] = ()
     redirects: tuple[PolicyRedirect, ...] = ()
+    consents: tuple[PolicyConsent, ...] = ()
     services: tuple[PolicyService, ...] = ()
     matrix: tuple[Admission, ...] = ()
     socket_matrix: tuple[SocketAdmission, ...] = ()
@@ -206,6 +218,12 @@ class Policy:
     def has_ipv6(self) -> bool:
         """Tell whether the links carry IPv6."""
         return any(flow.link == "nd" for flow in self.links)
+
+    @property
+    def awaiting(self) -> frozenset[PolicyListener]:
+        """Name the listeners that stay closed until a person agrees."""
+        closed = {each.component for each in self.consents if each.opens == "listeners"}
+        return frozenset(each for each in self.listeners if each.component in closed)
 
     @property
     def bound_users(self) -> frozenset[str]:
@@ -225,6 +243,7 @@ class Policy:
             confined=self.confined,
             inner=tuple(each for each in self.inner if each.namespace == namespace),
             redirects=tuple(each for each in self.redirects if each.namespace == namespace),
+            consents=self.consents,
             services=tuple(each for each in self.services if each.namespace == namespace),
             matrix=tuple(each for each in self.matrix if each.namespace == namespace),
             socket_matrix=self.socket_matrix,

@@ -67,6 +67,7 @@ def _describe(component: ResolvedComponent, policy: Policy) -> Data:
             for each in policy.within("system").listeners
             if each.component == component.name
         ],
+        "awaits_consent": any(each.component == component.name for each in policy.awaiting),
         "sockets": [each.path for each in policy.sockets if each.component == component.name],
     }
 

@@ -12,7 +12,13 @@ from gnoppix_build.catalog.manifest import (
 from gnoppix_build.catalog.service import Service
 from gnoppix_build.report.check_file import CheckPromise
 from gnoppix_build.report.component import DescribedComponent
-from gnoppix_build.report.network import egress_line, listener_line, redirect_line, socket_line
+from gnoppix_build.report.network import (
+    consent_line,
+    egress_line,
+    listener_line,
+    redirect_line,
+    socket_line,
+)
 from gnoppix_build.report.words import code, condition, exception, listing, score, spell
 
 
@@ -33,6 +39,7 @@ def sections_of(described: DescribedComponent) -> tuple[Section, ...]:
         "listens": (listener_line(each, manifest) for each in manifest.listens),
         "sockets": map(socket_line, manifest.sockets),
         "redirects": (redirect_line(each, manifest) for each in manifest.redirects),
+        "consent": map(consent_line, manifest.consents),
         "egress": (egress_line(each, manifest) for each in manifest.egress),
         "exposure": map(_exposure, manifest.services),
         "sandbox": (line for each in manifest.services for line in _sandbox(each)),

@@ -7,6 +7,7 @@ from gnoppix_build.catalog.manifest import Manifest
 from gnoppix_build.catalog.network import (
     CarriedEgress,
     ConfinedEgress,
+    Consent,
     DirectEgress,
     Egress,
     InnerEgress,
@@ -16,7 +17,7 @@ from gnoppix_build.catalog.network import (
     Redirect,
     UnixSocket,
 )
-from gnoppix_build.report.words import condition, listing, source
+from gnoppix_build.report.words import code, condition, listing, source
 
 
 def listener_line(listener: Listener, manifest: Manifest) -> str:
@@ -38,6 +39,16 @@ def redirect_line(redirect: Redirect, manifest: Manifest) -> str:
     """Tell what is led to which port."""
     port = source(redirect.port, manifest)
     return f"{redirect.traffic} to port {port}{condition(redirect.when)}"
+
+
+def consent_line(consent: Consent) -> str:
+    """Tell what stays closed until somebody agrees, and who may do that."""
+    closed = "its sockets are" if consent.opens == "listeners" else "every network card is"
+    command = code(" ".join(consent.command))
+    return (
+        f"{closed} closed until somebody in the group {consent.group} runs {command}"
+        f"{condition(consent.when)}"
+    )
 
 
 def egress_line(egress: Egress, manifest: Manifest) -> str:

@@ -101,6 +101,9 @@ def _named_accounts(component: ResolvedComponent) -> Iterator[_Named]:
     yield from _listed(component, "listens", "open-to", "user", manifest.listens, _open_to)
     yield from _listed(component, "sockets", "open-to", "user or group", manifest.sockets, _open_to)
     yield from _listed(component, "users", "groups", "group", manifest.users, _groups)
+    for index, consent in enumerate(manifest.consents):
+        if component.holds(consent.when):
+            yield _Named("group", consent.group, ("consents", index, "group"), consent.when)
 
 
 def _listed(

@@ -29,18 +29,30 @@ def policy() -> Policy:
     return compile_policy(session.require_profile("minimal", ()))
 
 
+@pytest.fixture(params=["listening", "closed"])
+def closed(request: pytest.FixtureRequest, policy: Policy) -> list[list[object]]:
+    """Give what nobody listens at yet: nothing, or all that the profile declares."""
+    return with_users(policy) if request.param == "closed" else []
+
+
+def with_users(policy: Policy) -> list[list[object]]:
+    """Give the declared listeners, each with the number of its user."""
+    users = {user.name: user.uid for user in policy.users}
+    return [[each.protocol, each.address, each.port, users[each.user]] for each in policy.listeners]
+
+
 @pytest.fixture
-def system(policy: Policy, lab_root: Path, tmp_path: Path) -> Iterator[Namespace]:
-    """Give a namespace in which the users of the profile listen where they say."""
+def system(
+    policy: Policy, closed: list[list[object]], lab_root: Path, tmp_path: Path
+) -> Iterator[Namespace]:
+    """Give a namespace in which the users of the profile listen where they say, or nobody does."""
     users = {"root": 0, **{user.name: user.uid for user in policy.users}}
     lines = [f"{name}:x:{uid}:{uid}::/:/bin/false\n" for name, uid in users.items()]
     (tmp_path / "passwd").write_text("".join(lines))
     (tmp_path / "firewall.nft").write_text(format_ruleset(policy))
     for program in (LISTENERS, Path(programs.__file__).with_name("try_matrix.py")):
         shutil.copy(program, tmp_path)
-    declared = [
-        [each.protocol, each.address, each.port, users[each.user]] for each in policy.listeners
-    ]
+    declared = [] if closed else with_users(policy)
     with Namespace(lab_root, tmp_path) as namespace:
         listening = ("python3", f"/mnt/{LISTENERS.name}", json.dumps(declared))
         namespace.start(namespace.command_in_root(*listening))
@@ -48,26 +60,32 @@ def system(policy: Policy, lab_root: Path, tmp_path: Path) -> Iterator[Namespace
         yield namespace
 
 
-def knock(system: Namespace, policy: Policy) -> dict[str, list[list[object]]]:
+def knock(
+    system: Namespace, policy: Policy, closed: list[list[object]]
+) -> dict[str, list[list[object]]]:
     users = {"root": 0, **{user.name: user.uid for user in policy.users}}
     declared = [[each.protocol, each.address, each.port] for each in policy.listeners]
-    asked = json.dumps({"users": users, "declared": declared, "doors": DOORS})
+    asked = json.dumps({"users": users, "declared": declared, "doors": DOORS, "closed": closed})
     answer = system.run_in_root("python3", "/mnt/try_matrix.py", asked)
     found: dict[str, list[list[object]]] = json.loads(answer)
     return found
 
 
-def test_users_reach_what_the_ruleset_opens_to_them(system: Namespace, policy: Policy) -> None:
+def test_users_reach_what_the_ruleset_opens_to_them(
+    system: Namespace, policy: Policy, closed: list[list[object]]
+) -> None:
     system.run_in_root(*WITH_PASSWD, "sh", "nft", "-f", "/mnt/firewall.nft")
     expected: dict[str, list[list[object]]] = {}
     for cell in policy.matrix:
         place: list[object] = [cell.protocol, cell.address, cell.port]
         expected.setdefault(cell.user, []).extend([place] if cell.is_admitted else [])
-    assert knock(system, policy) == expected
+    assert knock(system, policy, closed) == expected
 
 
-def test_all_users_reach_all_without_a_ruleset(system: Namespace, policy: Policy) -> None:
+def test_all_users_reach_all_without_a_ruleset(
+    system: Namespace, policy: Policy, closed: list[list[object]]
+) -> None:
     declared = [[each.protocol, each.address, each.port] for each in policy.listeners]
-    reached = knock(system, policy)
+    reached = knock(system, policy, closed)
     assert set(reached) == {"root", *(user.name for user in policy.users)}
     assert all(places == [*declared, *DOORS] for places in reached.values())

@@ -22,6 +22,7 @@ COMPONENT = PROJECT / "gnoppix_build/components/privacy-status"
 PROGRAM = COMPONENT / "files/usr/local/bin/privacy-status"
 RELAY_UID = 900
 DHCP_UID = 998
+LISTENER = {"protocol": "tcp", "address": "127.0.0.1", "port": 9050, "user": "relay"}
 RELAY = {
     "name": "relay",
     "summary": "Carries what others send",
@@ -31,7 +32,8 @@ RELAY = {
     "sysctl": {"net.ipv4.ip_forward": "0", "net/ipv4/conf/*/rp_filter": "2"},
     "blocked_modules": ["firewire-core"],
     "kernel_arguments": ["init_on_free=1"],
-    "listeners": [{"protocol": "tcp", "address": "127.0.0.1", "port": 9050, "user": "relay"}],
+    "listeners": [LISTENER],
+    "awaits_consent": False,
     "sockets": [],
 }
 EXPECTED = {
@@ -294,6 +296,23 @@ def test_what_cannot_be_seen_is_a_fault(tmp_path: Path) -> None:
         (NETWORK, "rules", "they cannot be seen"),
         (NETWORK, "sockets", "they cannot be seen"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("sockets", "expected"),
+    [
+        (SOCKETS[1:], []),
+        (SOCKETS, [("relay", "tcp 127.0.0.1:9040", "nothing listens there")]),
+        ((*SOCKETS, SOCKETS[0].replace("9050", "9040")), []),
+    ],
+    ids=["before-consent", "half-open", "after-consent"],
+)
+def test_sockets_that_await_consent_are_closed_or_all_there(
+    sockets: Sequence[str], expected: list[tuple[str, str, str]], tmp_path: Path
+) -> None:
+    listeners = [{**LISTENER, "port": port} for port in (9050, 9040)]
+    waiting = {**RELAY, "awaits_consent": True, "listeners": listeners}
+    assert faults(Machine(sockets=sockets), tmp_path, components=[waiting]) == expected
 
 
 def test_card_beside_the_tunnel_is_a_fault(tmp_path: Path) -> None:

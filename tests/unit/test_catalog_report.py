@@ -38,6 +38,9 @@ sockets:
   - {path: /run/relay/control, user: _relay, open-to: [relay-control]}
 redirects:
   - {traffic: tcp, port: {option: port}}
+consents:
+  - {command: [relay, agree], group: relay-control, opens: listeners, when: {cover: ["on"]}}
+  - {command: [agree], group: relay-control, opens: cards}
 egress:
   - {user: _relay, protocol: tcp, ports: [443, {option: port}], when: {cover: ["on"]}}
   - {user: _relay, protocol: udp, addresses: [{option: server}], namespace: carrier}
@@ -113,6 +116,10 @@ relay (network): A relay with <marks> and *stars*
         /run/relay/control, user _relay, open to relay-control
     redirects
         tcp to port `8080` (`port`)
+    consent
+        its sockets are closed until somebody in the group relay-control runs `relay agree`, when
+          `cover` is `on`
+        every network card is closed until somebody in the group relay-control runs `agree`
     egress
         _relay sends tcp to any address, ports 443, `8080` (`port`), when `cover` is `on`
         _relay sends udp to `server`, any port, in the namespace carrier

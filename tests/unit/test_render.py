@@ -74,7 +74,10 @@ FILES = {
     ),
     Path("/c/one/tasks"): (SourceFile("main.yml", b"---\n", False),),
 }
-NO_DOORS = b'{\n "format_version": 1,\n "listeners": [],\n "sockets": [],\n "inner": []\n}\n'
+NO_DOORS = (
+    b'{\n "format_version": 1,\n "listeners": [],\n "sockets": [],\n "inner": [],\n'
+    b' "consents": []\n}\n'
+)
 NO_LISTENERS = b'{\n "format_version": 1,\n "listeners": [],\n "sockets": []\n}\n'
 HEADER = "# Rendered by gnoppix-build: profile demo, component one.\n"
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A program: be each user in turn and knock at each listener; one process a user.
 
-Reads JSON from its argument: `users` (name -> number), and `declared` and `doors` (protocol,
-address, port). Nobody listens at the doors: the program does it itself, so that whoever is let
-through is answered. Prints JSON: user -> what it reached, in order.
+Reads JSON from its argument: `users` (name -> number), `declared` and `doors` (protocol, address,
+port), and `closed` (the same, with the number of the user who will listen there). Nobody listens at
+the doors, nor at what is closed yet: the program does it itself, at the latter as that user, so
+that whoever is let through is answered. Prints JSON: user -> what it reached, in order.
 """
 
 import contextlib
@@ -19,10 +20,12 @@ TIMEOUT_S = 2.0
 Target = tuple[str, str, int]
 
 
-def open_doors(targets: list[Target]) -> None:
-    """Listen where nobody does; what comes to a datagram socket of ours is answered."""
+def open_doors(targets: list[Target], uid: int = 0) -> None:
+    """Listen where nobody does, as this user; what comes to a datagram socket is answered."""
     for protocol, address, port in targets:
+        os.seteuid(uid)
         door = socket.socket(family_of(address), KINDS[protocol])
+        os.seteuid(0)
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             door.bind((address, port))
@@ -89,6 +92,8 @@ def main() -> None:
         for name in ("doors", "declared")
     )
     open_doors(doors)
+    for kind, address, port, uid in asked.get("closed", ()):
+        open_doors([(kind, address, port)], uid)
     reached = {name: knock_as(uid, declared + doors) for name, uid in asked["users"].items()}
     sys.stdout.write(json.dumps(reached))
 

@@ -4,7 +4,8 @@
 import itertools
 import json
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +28,7 @@ CHOSEN_PORTS = range(32768, 61000)
 FOREIGN_PORTS = (22, 25, 80, 111, 143, 443, 631, 993, 1080, 3128, 3306, 4444, 5432, 6379)
 FOREIGN_PORTS += (8000, 8080, 8888, 9051, 9151, 11434, 27017)
 COUNT_OF_FOREIGN_PORTS = 20
+STRANGER = "--reuid=65534 --regid=65534 --clear-groups"
 
 
 def send_probes(host: Any, policy: Any) -> None:
@@ -76,7 +78,16 @@ def reached_by_users(host: Any, policy: Any) -> dict[str, set[tuple[str, str, in
         for each in policy.matrix
         if each.namespace == "system"
     }
-    asked = {"users": users, "doors": undeclared(policy), "declared": sorted(declared)}
+    asked = {
+        "users": users,
+        "doors": undeclared(policy),
+        "declared": sorted(declared),
+        "closed": [
+            (each.protocol, each.address, each.port, users[each.user])
+            for each in policy.awaiting
+            if each.namespace == "system"
+        ],
+    }
     answer = json.loads(host.check_output(command_of("try_matrix", json.dumps(asked))))
     return {user: {(kind, at, port) for kind, at, port in got} for user, got in answer.items()}
 
@@ -106,8 +117,11 @@ def shown_up(listing: str) -> list[dict[str, Any]]:
 def listening_sockets(host: Any, policy: Any) -> set[tuple[str, str, int]]:
     """Read which sockets listen: protocol, address, port.
 
-    Those by which a user talks to itself are left out: the kernel chose their ports.
+    Those by which a user talks to itself are left out: the kernel chose their ports. So is a DHCP
+    client's, which waits for answers.
     """
+    # A DHCP client's socket waits for answers; it is of the policy's links.
+    answers = {("udp", 68)} if any(each.link == "dhcp4" for each in policy.links) else set()
     inner = {flow.user for flow in policy.inner}
     uids = {user.uid for user in policy.users if user.name in inner}
     found = set()
@@ -116,9 +130,15 @@ def listening_sockets(host: Any, policy: Any) -> set[tuple[str, str, int]]:
         address, _, port = local.rpartition(":")
         owner = re.search(r"\buid:(\d+)", line)
         is_inner = owner is not None and int(owner[1]) in uids
-        if not (is_inner and address == "127.0.0.1" and int(port) in CHOSEN_PORTS):
+        is_inner = is_inner and address == "127.0.0.1" and int(port) in CHOSEN_PORTS
+        if not is_inner and (protocol, int(port)) not in answers:
             found.add((protocol, re.sub(r"%.*|[\[\]]", "", address), int(port)))
     return found
+
+
+def places_of(listeners: Iterable[Any]) -> set[tuple[str, str, int]]:
+    """Give where listeners are: protocol, address, port."""
+    return {(each.protocol, each.address, each.port) for each in listeners}
 
 
 @pytest.mark.static
@@ -159,14 +179,30 @@ def test_chains_drop_by_default(host: Any) -> None:
 
 @pytest.mark.running
 def test_sockets_are_those_of_the_policy(host: Any, policy: Any) -> None:
-    """Every socket that listens is declared, and every declared one listens."""
-    declared = {(each.protocol, each.address, each.port) for each in policy.listeners}
-    # A DHCP client's socket waits for answers; it is of the policy's links.
-    answers = {("udp", 68)} if any(each.link == "dhcp4" for each in policy.links) else set()
-    listening = {
-        each for each in listening_sockets(host, policy) if (each[0], each[2]) not in answers
-    }
-    assert listening == declared
+    """Every socket that listens is declared, and every declared one listens.
+
+    Those that wait for somebody's consent are all open, or all closed.
+    """
+    found = listening_sockets(host, policy)
+    awaiting = places_of(policy.awaiting)
+    assert found == places_of(policy.listeners) - (awaiting if not found & awaiting else set())
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_sockets_open_with_consent(host: Any, policy: Any) -> None:
+    """A stranger opens nothing; with a member's consent every declared socket listens."""
+    if not policy.awaiting:
+        pytest.skip("the profile does not ask for consent")
+    closed = places_of(policy.listeners) - places_of(policy.awaiting)
+    consents = [each for each in policy.consents if each.opens == "listeners"]
+    for each in consents:
+        assert host.run(f"setpriv {STRANGER} {shlex.join(each.command)}").rc != 0
+    assert listening_sockets(host, policy) == closed
+    for each in consents:
+        member = f"--reuid=65534 --regid=65534 --groups={each.group}"
+        host.check_output(f"setpriv {member} {shlex.join(each.command)}")
+    assert listening_sockets(host, policy) == places_of(policy.listeners)
 
 
 @pytest.mark.running
