@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
 
-from gnoppix_build.language.leaves import IpAddress, Port
+from gnoppix_build.language.leaves import Commit, Count, IpAddress, Port, Sha256
 
 
 def _kebab(name: str) -> str:
@@ -47,3 +47,6 @@ def _or_option(literal: Any) -> Any:  # noqa: ANN401 - an annotation
 
 PortSource = _or_option(Port)
 AddressSource = _or_option(IpAddress)
+CountSource = _or_option(Count)
+Sha256Source = _or_option(Sha256)
+CommitSource = _or_option(Commit)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kinds of components: each is a contract that its components have to keep."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 from gnoppix_build.catalog.declaration import Declaration
@@ -14,27 +14,47 @@ EXPOSED: Final = 20
 """Tenths of exposure beyond which a service has to say why."""
 
 Key = Literal[
-    "egress", "groups", "listens", "packages", "redirects", "services", "sockets", "units", "users"
+    "egress",
+    "groups",
+    "listens",
+    "model",
+    "packages",
+    "redirects",
+    "services",
+    "sockets",
+    "units",
+    "users",
 ]
+Folder = Literal["files", "tasks"]
 
 
 class Kind(Declaration):
     """The contract of a kind of components.
 
-    A component declares every key of `declares`, and none of `never_declares`, both because of
-    what `because` says.
+    A component declares every key of `declares`, none of `never_declares`, and has none of the
+    folders of `never_has`, all because of what `because` says.
     """
 
     layer: Literal["base", "packages"]
     summary: Line
     declares: tuple[Key, ...] = ()
     never_declares: tuple[Key, ...] = ()
+    never_has: tuple[Folder, ...] = ()
     because: Line = ""
 
 
-def check_contract(name: str, kind: Kind, manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
-    """Find what a manifest lacks, or has too much, for a component of its kind."""
+def check_contract(
+    name: str, kind: Kind, manifest: Manifest, root: Node, folders: Sequence[str]
+) -> Iterator[Diagnostic]:
+    """Find what a component lacks, or has too much, for its kind; `folders` are those it has."""
     place = (child(root, "kind") or root).span
+    if manifest.model is not None and "model" not in kind.declares:
+        message = f"a component of the kind `{name}` is no model"
+        yield Diagnostic("contract", message, key_span(root, ("model",)))
+    for folder in kind.never_has:
+        if folder in folders:
+            message = f"a component of the kind `{name}` has no folder `{folder}`"
+            yield Diagnostic("contract", message, place, (), kind.because)
     for key in kind.declares:
         if not getattr(manifest, key):
             message = f"a component of the kind `{name}` has to declare its `{key}`"

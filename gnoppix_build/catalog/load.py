@@ -165,13 +165,20 @@ def _load_component(folder: Path, reader: SourceReader, loading: _Loading) -> No
     loading.diagnostics += decoded.diagnostics
     if decoded.value is None or decoded.diagnostics:
         return
-    component = _check_component(name, folder, decoded.value, document.root, loading)
+    component = _check_component(
+        name, folder, decoded.value, document.root, reader.folders(folder), loading
+    )
     if component:
         loading.components[name] = component
 
 
 def _check_component(
-    name: str, folder: Path, manifest: Manifest, root: Node, loading: _Loading
+    name: str,
+    folder: Path,
+    manifest: Manifest,
+    root: Node,
+    folders: Sequence[str],
+    loading: _Loading,
 ) -> Component | None:
     before = len(loading.diagnostics)
     kind = loading.kinds.get(manifest.kind)
@@ -187,7 +194,7 @@ def _check_component(
             )
         )
     else:
-        loading.diagnostics += check_contract(manifest.kind, kind, manifest, root)
+        loading.diagnostics += check_contract(manifest.kind, kind, manifest, root, folders)
     values: dict[str, dict[str, OptionValue]] = {"default": {}, "example": {}}
     options = child(root, "options")
     for key, option in manifest.options.items():

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Discriminator, Field, Tag
 
 from gnoppix_build.catalog.declaration import Condition, Declaration
+from gnoppix_build.catalog.model import Model
 from gnoppix_build.catalog.network import Consent, Egress, Listener, Redirect, UnixSocket
 from gnoppix_build.catalog.private_root import PrivateRoot
 from gnoppix_build.catalog.service import Service
@@ -167,4 +168,5 @@ class Manifest(Contribution):
     services: tuple[Service, ...] = ()
     refuses: tuple[Refusal, ...] = ()
     private_root: PrivateRoot | None = None
+    model: Model | None = None
     options: Annotated[dict[KebabName, Option], Field(default_factory=dict)]

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from gnoppix_build.catalog.declaration import Condition, FromOption
 from gnoppix_build.catalog.manifest import Manifest, Option
+from gnoppix_build.catalog.model import HubFile
 from gnoppix_build.catalog.network import DirectEgress
 from gnoppix_build.diagnostics import Diagnostic, Span
 from gnoppix_build.language.node import Node, Path, key_span, span_of
@@ -80,6 +81,11 @@ def _sources(manifest: Manifest) -> Iterator[tuple[Path, object, frozenset[str]]
                 yield ("egress", index, "ports", place), port, PORT_TYPES
             for place, address in enumerate(egress.addresses):
                 yield ("egress", index, "addresses", place), address, ADDRESS_TYPES
+    if (model := manifest.model) is not None:
+        yield ("model", "bytes"), model.bytes, frozenset(("integer",))
+        yield ("model", "sha256"), model.sha256, frozenset(("text",))
+        if isinstance(model.source, HubFile):
+            yield ("model", "source", "commit"), model.source.commit, frozenset(("text",))
 
 
 def _check_value(

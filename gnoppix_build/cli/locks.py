@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which lock a command works with: one beside the profile, one beside the image, or a new one."""
 
+from dataclasses import replace
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from gnoppix_build.cli import session
 from gnoppix_build.effects.faults import Fault
 from gnoppix_build.lock.model import Lock
 from gnoppix_build.lock.text import MalformedLock, parse_lock
-from gnoppix_build.lock.wanted import is_current, wanted_packages, wanted_roots
+from gnoppix_build.lock.wanted import is_current, wanted_models, wanted_packages, wanted_roots
 from gnoppix_build.plan.make import ToolVersions
 from gnoppix_build.resolve.model import Resolved
 
@@ -89,7 +90,7 @@ def make_fresh_lock(resolved: Resolved) -> Lock:
     for warning in host_mirrors(resolved.mirror).warnings:
         click.echo(f"warning: {warning}", err=True)
     wanted = wanted_packages(resolved)
-    return make_lock(
+    packages = make_lock(
         suite=resolved.suite,
         areas=resolved.areas,
         architecture=resolved.architecture,
@@ -100,3 +101,4 @@ def make_fresh_lock(resolved: Resolved) -> Lock:
         cache=session.cache_folder() / "apt",
         private_roots=wanted_roots(resolved),
     )
+    return replace(packages, models=wanted_models(resolved))

@@ -51,6 +51,14 @@ def read_integer(value: object) -> object:
     return int(value)
 
 
+def read_count(value: object) -> object:
+    """Read a whole number from 1 on."""
+    number = read_integer(value)
+    if isinstance(number, int) and number < 1:
+        raise mistake("not-a-number", f"a number from 1 on is wanted, not `{number}`")
+    return number
+
+
 def read_port(value: object) -> object:
     """Read a port number: 1 to 65535."""
     number = read_integer(value)
@@ -139,6 +147,11 @@ def matching(pattern: str, code: str, noun: str, hint: str | None = None) -> tup
 
 
 Integer = Annotated[int, BeforeValidator(read_integer)]
+Count = Annotated[
+    int,
+    BeforeValidator(read_count),
+    WithJsonSchema({"type": "integer", "minimum": 1}),
+]
 Port = Annotated[
     int,
     BeforeValidator(read_port),
@@ -222,3 +235,36 @@ _INTERFACE = matching(
     "[a-z][a-z0-9_.-]{0,14}", "not-an-interface", "the name of a network interface"
 )
 InterfaceName = Annotated[str, _INTERFACE[0], _INTERFACE[1]]
+_SHA256 = matching(
+    "[0-9a-f]{64}", "not-a-digest", "a SHA-256 digest", "write its 64 digits, in lower case"
+)
+Sha256 = Annotated[str, _SHA256[0], _SHA256[1]]
+_COMMIT = matching(
+    "[0-9a-f]{40}",
+    "not-a-commit",
+    "a commit",
+    "write its 40 digits: what a branch or a tag names may change",
+)
+Commit = Annotated[str, _COMMIT[0], _COMMIT[1]]
+_WEB_ADDRESS = matching(
+    r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~%+-]+)*",
+    "not-a-web-address",
+    "the address of a file or a folder at a web server",
+    "write `https://HOST/PATH`, with no user name or password",
+)
+WebAddress = Annotated[str, _WEB_ADDRESS[0], _WEB_ADDRESS[1]]
+_FILE_PATH = matching(
+    r"([A-Za-z0-9_+-][A-Za-z0-9._+-]*/)*[A-Za-z0-9_+-][A-Za-z0-9._+-]*",
+    "not-a-relative-path",
+    "a path below a folder",
+    "write it without `..` and without a `/` at its start",
+)
+FilePath = Annotated[str, _FILE_PATH[0], _FILE_PATH[1]]
+# Source: PEP 508 and PEP 440, without what may stand for several versions.
+_WHEEL = matching(
+    r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[0-9]+(\.[0-9]+)*[a-z0-9.+]*",
+    "not-a-wheel",
+    "one version of a Python package",
+    "write it as in `name==1.2.3`",
+)
+WheelPin = Annotated[str, _WHEEL[0], _WHEEL[1]]

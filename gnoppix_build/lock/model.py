@@ -3,6 +3,9 @@
 
 from dataclasses import dataclass
 
+from gnoppix_build.catalog.model import ModelSource
+from gnoppix_build.language.leaves import Count, KebabName, Sha256
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
@@ -45,6 +48,16 @@ class LockedRoot:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedModel:
+    """A language model by the component that declares it; `size` in bytes."""
+
+    name: KebabName
+    size: Count
+    sha256: Sha256
+    source: ModelSource
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """All that a build takes from outside. `epoch` is SOURCE_DATE_EPOCH in seconds."""
 
@@ -56,3 +69,4 @@ class Lock:
     packages: PackageSet
     tools: PackageSet
     private_roots: tuple[LockedRoot, ...] = ()
+    models: tuple[LockedModel, ...] = ()

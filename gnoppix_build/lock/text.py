@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Locks as text: JSON with one package a line, so that a change reads well as a diff."""
+"""Locks as text: JSON with one package or model a line, so that a change reads well as a diff."""
 
 import json
 import re
@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from gnoppix_build.lock.model import Lock, LockedRoot, Package
+from gnoppix_build.catalog.declaration import FromOption
+from gnoppix_build.catalog.model import HubFile
+from gnoppix_build.lock.model import Lock, LockedModel, LockedRoot, Package
 
 FORMAT_VERSION = 1
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -42,6 +44,9 @@ def format_lock(lock: Lock) -> str:
     if lock.private_roots:
         roots = ",\n".join(_format_root(root) for root in lock.private_roots)
         parts.append(f' "private_roots": [\n{roots}\n ]')
+    if lock.models:
+        rows = ",\n".join(f"  {json.dumps(_model_row(each))}" for each in lock.models)
+        parts.append(f' "models": [\n{rows}\n ]')
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
@@ -52,6 +57,11 @@ def _format_root(root: LockedRoot) -> str:
 
 def _rows(packages: Iterable[Package]) -> str:
     return ",\n".join(f"   {json.dumps(asdict(each))}" for each in packages)
+
+
+def _model_row(model: LockedModel) -> Mapping[str, Any]:
+    source = model.source.model_dump(mode="json", by_alias=True)
+    return {"name": model.name, "size": model.size, "sha256": model.sha256, "source": source}
 
 
 def parse_lock(text: str | bytes, name: str) -> Lock:
@@ -70,6 +80,7 @@ def parse_lock(text: str | bytes, name: str) -> Lock:
     roots = tuple(package for root in lock.private_roots for package in root.packages)
     known = (*lock.base.packages, *lock.packages.packages, *lock.tools.packages, *roots)
     _check_packages(name, known)
+    _check_models(name, lock.models)
     return lock
 
 
@@ -94,3 +105,9 @@ def _check_packages(name: str, packages: Iterable[Package]) -> None:
         for pattern, value in fields:
             if not pattern.fullmatch(value):
                 raise MalformedLock(f"`{name}`: package `{package.name}`: `{value}` cannot be used")
+
+
+def _check_models(name: str, models: Iterable[LockedModel]) -> None:
+    for model in models:
+        if isinstance(model.source, HubFile) and isinstance(model.source.commit, FromOption):
+            raise MalformedLock(f"`{name}`: model `{model.name}`: no commit is named")

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packages that a profile asks for, by the layer that they belong to."""
+"""The packages that a profile asks for, by the layer that they belong to, and its models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gnoppix_build.catalog.private_root import PrivateRoot
-from gnoppix_build.lock.model import Lock, LockedRoot
+from gnoppix_build.lock.model import Lock, LockedModel, LockedRoot
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
+from gnoppix_build.resolve.models import find_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,12 @@ def wanted_roots(resolved: Resolved) -> Mapping[str, PrivateRoot]:
     }
 
 
+def wanted_models(resolved: Resolved) -> tuple[LockedModel, ...]:
+    """Give the models, sorted by name: their manifests and options say all that a lock does."""
+    models = sorted(find_models(resolved.components), key=lambda each: each.name)
+    return tuple(LockedModel(each.name, each.size, each.sha256, each.source) for each in models)
+
+
 def is_current(lock: Lock, resolved: Resolved, tools: tuple[str, ...]) -> bool:
     """Tell whether a lock was made for exactly what a profile asks for now."""
     wanted = wanted_packages(resolved)
@@ -50,6 +57,7 @@ def is_current(lock: Lock, resolved: Resolved, tools: tuple[str, ...]) -> bool:
         and lock.tools.wanted == tools
         and {root.component: _asked(root) for root in lock.private_roots}
         == {name: (root.suite, {*root.packages}) for name, root in wanted_roots(resolved).items()}
+        and lock.models == wanted_models(resolved)
     )
 
 

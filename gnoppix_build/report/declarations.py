@@ -12,6 +12,7 @@ from gnoppix_build.catalog.manifest import (
 from gnoppix_build.catalog.service import Service
 from gnoppix_build.report.check_file import CheckPromise
 from gnoppix_build.report.component import DescribedComponent
+from gnoppix_build.report.model import model_lines
 from gnoppix_build.report.network import (
     consent_line,
     egress_line,
@@ -35,6 +36,7 @@ def sections_of(described: DescribedComponent) -> tuple[Section, ...]:
     manifest = described.component.manifest
     written: dict[str, Iterable[str]] = {
         "relations": _relations(manifest),
+        "model": model_lines(manifest),
         "options": (_option(name, option) for name, option in manifest.options.items()),
         "listens": (listener_line(each, manifest) for each in manifest.listens),
         "sockets": map(socket_line, manifest.sockets),

@@ -63,8 +63,8 @@ class Merger:
         return self.optional_scalar(path, read) or default
 
     def optional_scalar(
-        self, path: tuple[str, ...], read: Callable[[Member], str | None]
-    ) -> str | None:
+        self, path: tuple[str, ...], read: Callable[[Member], V | None]
+    ) -> V | None:
         """Merge a scalar that may be absent."""
         claims = [
             Claim(member, value, span_of(member.root, path))

@@ -98,7 +98,10 @@ class ResolvedComponent:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A profile with its parents merged, its components chosen and ordered (requires first)."""
+    """A profile with its parents merged, its components chosen and ordered (requires first).
+
+    `memory` is what the least machine that it must run on has, in bytes, if the profile says so.
+    """
 
     name: str
     summary: str
@@ -113,6 +116,7 @@ class Resolved:
     packages: tuple[str, ...]
     compression: Literal["development", "release"]
     notes: tuple[str, ...]
+    memory: int | None = None
 
 
 def spell(value: OptionValue) -> str:

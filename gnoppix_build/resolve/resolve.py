@@ -128,6 +128,7 @@ def _merge(
         packages=merger.sequence("packages", lambda each: each.profile.packages),
         compression=_compression(merger),
         notes=notes,
+        memory=_memory(merger),
     )
 
 
@@ -137,6 +138,10 @@ def _compression(merger: Merger) -> Literal["development", "release"]:
         lambda each: each.profile.outputs.iso.compression if each.profile.outputs.iso else None,
     )
     return "release" if found == "release" else "development"
+
+
+def _memory(merger: Merger) -> int | None:
+    return merger.optional_scalar(("machine", "memory"), lambda each: each.profile.machine.memory)
 
 
 def _left_out(
