@@ -80,7 +80,8 @@ class Option(Declaration):
     """One option: type, default, documentation and an example.
 
     Without a default it has to be given. `pattern` is a regular expression that each text of the
-    types `text` and `texts` has to match as a whole; a mistake is answered with the example.
+    types `text` and `texts` has to match as a whole; a mistake is answered with the example. With
+    `of: models`, what it names are language models of the profile.
     """
 
     type: Literal[
@@ -100,6 +101,7 @@ class Option(Declaration):
     default: WrittenValue | None = None
     choices: tuple[str, ...] = ()
     pattern: Pattern = ""
+    of: Literal["models"] | None = None
     doc: str
     example: WrittenValue
 

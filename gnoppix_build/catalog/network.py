@@ -11,7 +11,7 @@ from gnoppix_build.catalog.declaration import (
     Declaration,
     PortSource,
 )
-from gnoppix_build.language.leaves import KebabName, Line, SystemPath, UserName
+from gnoppix_build.language.leaves import KebabName, Line, PathOfEach, UserName
 
 EVERYONE: Final = "everyone"
 KERNEL: Final = "kernel"
@@ -41,9 +41,12 @@ class Listener(Declaration):
 
 
 class UnixSocket(Declaration):
-    """A socket in the file system; `open_to` lists users and groups, or `everyone`."""
+    """A socket in the file system; `open_to` lists users and groups, or `everyone`.
 
-    path: SystemPath
+    With `{model}` in its path there is one for each language model of the profile.
+    """
+
+    path: PathOfEach
     user: UserName
     open_to: tuple[UserName, ...] = (EVERYONE,)
     when: Condition = Field(default_factory=dict)

@@ -7,7 +7,7 @@ Source: systemd.exec(5), `RootImage=`.
 from typing import Annotated
 
 from gnoppix_build.catalog.declaration import Declaration
-from gnoppix_build.language.leaves import Name, PackageName, matching
+from gnoppix_build.language.leaves import Name, PackageName, SystemPath, matching
 
 _KEPT = matching(
     r"(/[A-Za-z0-9_+,:@=~*-][A-Za-z0-9._+,:@=~*-]*)+",
@@ -27,10 +27,11 @@ class PrivateRoot(Declaration):
 
     Of `packages`, which are of another suite, only what `keeps` names gets there; what they depend
     on has to be among them. A library of `stand-ins` is left out: one takes its place whose
-    functions do nothing and give 0.
+    functions do nothing and give 0. `mounts` are folders for a unit to mount something on.
     """
 
     suite: Name
     packages: tuple[PackageName, ...]
     keeps: tuple[KeptPath, ...]
     stand_ins: tuple[Library, ...] = ()
+    mounts: tuple[SystemPath, ...] = ()

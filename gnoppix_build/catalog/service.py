@@ -9,6 +9,7 @@ from gnoppix_build.language.leaves import (
     Capability,
     Exposure,
     Line,
+    PathOfEach,
     Switch,
     SystemPath,
     UnitName,
@@ -29,8 +30,9 @@ class Service(Declaration):
 
     `drops_privileges`: it starts as root and becomes `user` by itself. `capabilities` bounds it,
     `ambient` are those that it has from the start; `writes` are paths that it may write, and
-    `sees_sockets` Unix sockets of others that it may reach. `exposure` is the most that
-    systemd-analyze(1), "security", may say of it; more than 2.0 needs `because`.
+    `sees_sockets` Unix sockets of others that it may reach (with `{model}` as in `sockets`).
+    `exposure` is the most that systemd-analyze(1), "security", may say of it; more than 2.0 needs
+    `because`.
     """
 
     unit: UnitName
@@ -39,7 +41,7 @@ class Service(Declaration):
     capabilities: tuple[Capability, ...] = ()
     ambient: tuple[Capability, ...] = ()
     writes: tuple[SystemPath, ...] = ()
-    sees_sockets: tuple[SystemPath, ...] = ()
+    sees_sockets: tuple[PathOfEach, ...] = ()
     relaxes: dict[UnitSetting, Relaxation] = Field(default_factory=dict)
     exposure: Exposure
     because: Line = ""

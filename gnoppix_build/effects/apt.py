@@ -114,7 +114,7 @@ def make_lock(
     """
     mirrors = host_mirrors(mirror)
     roots = tuple(
-        _lock_root(component, root, cache, architecture, mirrors)
+        lock_private_root(component, root, cache, architecture, mirrors)
         for component, root in sorted(private_roots.items())
     )
     with _prepare_solver(cache, suite, areas, architecture, mirrors) as solver:
@@ -135,7 +135,7 @@ def make_lock(
             )
 
 
-def _lock_root(
+def lock_private_root(
     component: str, root: PrivateRoot, cache: Path, architecture: str, mirrors: Mirrors
 ) -> LockedRoot:
     """Choose the .debs that a private root names, and no others."""

@@ -39,7 +39,7 @@ def unpack(
         bindings = {"archive": archive, "target": target}
         run(isolated(argv, root=tools, bindings=bindings, tmpfs=("/tmp",)), log=log)
     _leave(target, root.keeps)
-    for name in MOUNT_POINTS:
+    for name in (*MOUNT_POINTS, *(mount.lstrip("/") for mount in root.mounts)):
         (target / name).mkdir(parents=True, exist_ok=True)
     target.chmod(0o755)
     _put_stand_ins(target, root)

@@ -221,6 +221,13 @@ _PATH = matching(
     "write it from `/` on, without `..`, spaces or a `/` at its end",
 )
 SystemPath = Annotated[str, _PATH[0], _PATH[1]]
+_EACH_PATH = matching(
+    r"(/([A-Za-z0-9_+,:@=~.-]|\{model\})+)+",
+    "not-a-path",
+    "an absolute path",
+    "write it from `/` on; `{model}` stands for the name of each language model",
+)
+PathOfEach = Annotated[str, _EACH_PATH[0], _EACH_PATH[1]]
 _UNIT = matching(
     r"[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?[.](service|socket)",
     "not-a-unit",

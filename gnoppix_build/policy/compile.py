@@ -32,6 +32,7 @@ from gnoppix_build.policy.model import (
 )
 from gnoppix_build.resolve.membership import groups_of_users
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
+from gnoppix_build.resolve.models import MODEL_PLACEHOLDER, find_models
 
 ROOT: Final = PolicyUser("root", 0)
 CARRIER: Final = "carrier"
@@ -123,7 +124,16 @@ class _Compiler:
             for each in component.manifest.sockets:
                 if component.holds(each.when):
                     open_to = tuple(sorted(each.open_to))
-                    yield PolicySocket(component.name, each.user, each.path, open_to)
+                    for path in self._paths_of(each.path):
+                        yield PolicySocket(component.name, each.user, path, open_to)
+
+    def _paths_of(self, path: str) -> Iterator[str]:
+        """Give the paths that one stands for: with a placeholder, one for each model."""
+        if MODEL_PLACEHOLDER not in path:
+            yield path
+            return
+        for model in find_models(self._components):
+            yield path.replace(MODEL_PLACEHOLDER, model.name)
 
     def flows(self) -> Iterator[DirectFlow | LinkFlow | Carried | Confined | InnerFlow]:
         for component in self._components:
@@ -164,7 +174,11 @@ class _Compiler:
                         capabilities=tuple(sorted(each.capabilities)),
                         ambient=tuple(sorted(each.ambient)),
                         writes=tuple(sorted(each.writes)),
-                        sees_sockets=tuple(sorted(each.sees_sockets)),
+                        sees_sockets=tuple(
+                            sorted(
+                                path for seen in each.sees_sockets for path in self._paths_of(seen)
+                            )
+                        ),
                         relaxes=each.relaxes,
                         exposure=each.exposure,
                         because=each.because,

@@ -3,11 +3,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
+from gnoppix_build.catalog.model import path_of_model
 from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.policy.egress import format_egress_chain
 from gnoppix_build.policy.model import Policy
@@ -18,11 +19,15 @@ from gnoppix_build.render.encoders import ENCODERS
 from gnoppix_build.render.sources import ComponentReader, SourceFile
 from gnoppix_build.render.tree import ImageFile
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
+from gnoppix_build.resolve.models import MODEL_PLACEHOLDER, ChosenModel, find_models
 
 TEMPLATE_SUFFIX: Final = ".j2"
 FILES_FOLDER: Final = "files"
 _PLAIN_MODE: Final = 0o644
 _EXECUTABLE_MODE: Final = 0o755
+
+
+_Variables = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +42,26 @@ class PolicyTexts:
     status: str
 
 
+@dataclass(frozen=True, slots=True)
+class ModelVariables:
+    """A language model as templates see it; sizes in bytes, the context in tokens."""
+
+    name: str
+    path: str
+    sha256: str
+    purpose: str
+    context: int
+    memory: int
+
+
 def render_configuration(resolved: Resolved, reader: ComponentReader) -> tuple[ImageFile, ...]:
     """Render every component's files, sorted by path.
 
     Templates see `options` (their component's own, `-` as `_`), `components` (the options of every
     component by its name, for those that one requires), `profile`, `policy` (PolicyTexts) and
-    `header`, and a filter for each format in `encoders`. One that yields nothing gives no
-    file: that is how a file depends on an option. No path may be brought twice: ask `check_paths`.
+    `header`, a filter for each format in `encoders`, and `models` (ModelVariables, by name). With
+    `{model}` in its path a template is rendered for each, as `model`. One that yields nothing gives
+    no file: so a file depends on an option. No path may be brought twice: ask `check_paths`.
     """
     files: dict[str, ImageFile] = {}
     for file in render_files(resolved, reader):
@@ -61,6 +79,7 @@ def render_files(resolved: Resolved, reader: ComponentReader) -> Iterator[ImageF
         "components": {each.name: _option_variables(each) for each in resolved.components},
         "profile": _profile_variables(resolved),
         "policy": _policy_texts(resolved, policy),
+        "models": _model_variables(resolved),
     }
     for component in resolved.components:
         header = (
@@ -80,6 +99,22 @@ def _policy_texts(resolved: Resolved, policy: Policy) -> PolicyTexts:
         egress_chain=format_egress_chain(policy),
         carrier_egress_chain=format_egress_chain(policy, "carrier"),
         status=format_status(resolved, policy),
+    )
+
+
+def _model_variables(resolved: Resolved) -> tuple[ModelVariables, ...]:
+    found = sorted(find_models(resolved.components), key=lambda each: each.name)
+    return tuple(map(_describe_model, found))
+
+
+def _describe_model(model: ChosenModel) -> ModelVariables:
+    return ModelVariables(
+        name=model.name,
+        path=path_of_model(model.name),
+        sha256=model.sha256,
+        purpose=model.declaration.purpose,
+        context=model.context,
+        memory=model.need.total,
     )
 
 
@@ -108,22 +143,33 @@ def _render_folder(
     component: ResolvedComponent,
     reader: ComponentReader,
     environment: SandboxedEnvironment,
-    variables: Mapping[str, object],
+    variables: _Variables,
 ) -> Iterator[ImageFile]:
     for source in sorted(reader.files_below(component.folder / FILES_FOLDER)):
-        content = source.content
-        if source.path.endswith(TEMPLATE_SUFFIX):
-            content = environment.from_string(content.decode()).render(variables).encode()
-            if not content:
-                continue
-        yield ImageFile(
-            path=f"/{source.path.removesuffix(TEMPLATE_SUFFIX)}",
-            content=content,
-            mode=_mode_of(source),
-            owner="root",
-            group="root",
-            origin=component.name,
-        )
+        for path, own in _places_of(source, variables):
+            content = source.content
+            if source.path.endswith(TEMPLATE_SUFFIX):
+                content = environment.from_string(content.decode()).render(own).encode()
+                if not content:
+                    continue
+            yield ImageFile(
+                path=path,
+                content=content,
+                mode=_mode_of(source),
+                owner="root",
+                group="root",
+                origin=component.name,
+            )
+
+
+def _places_of(source: SourceFile, variables: _Variables) -> Iterator[tuple[str, _Variables]]:
+    """Give each path that a file is rendered to, with what the template sees there."""
+    path = f"/{source.path.removesuffix(TEMPLATE_SUFFIX)}"
+    if MODEL_PLACEHOLDER not in path:
+        yield path, variables
+        return
+    for model in variables["models"]:
+        yield path.replace(MODEL_PLACEHOLDER, model.name), {**variables, "model": model}
 
 
 def _render_declarations(component: ResolvedComponent, header: str) -> Iterator[ImageFile]:

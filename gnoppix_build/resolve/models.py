@@ -10,6 +10,8 @@ from gnoppix_build.catalog.model import HubFile, Model, ModelSource, Need, need
 from gnoppix_build.resolve.model import ResolvedComponent
 
 CONTEXT_OPTION: Final = "context"
+MODEL_PLACEHOLDER: Final = "{model}"
+"""Stands in a path for the name of each model of the profile."""
 
 
 @dataclass(frozen=True, slots=True)

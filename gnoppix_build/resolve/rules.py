@@ -17,6 +17,7 @@ from gnoppix_build.resolve.claims import (
 )
 from gnoppix_build.resolve.features import check_features
 from gnoppix_build.resolve.kernel import check_arguments, check_modules, check_settings_of_kernel
+from gnoppix_build.resolve.model_names import check_model_names
 from gnoppix_build.resolve.refusals import check_refusals
 from gnoppix_build.resolve.sandboxes import check_sandboxes
 from gnoppix_build.resolve.selection import Selection
@@ -30,6 +31,7 @@ RULES: Final[tuple[Rule, ...]] = (
     check_arguments,
     check_features,
     check_groups,
+    check_model_names,
     check_modules,
     check_ports,
     check_redirects,

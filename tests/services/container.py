@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ from typing import Self
 from net_namespace import Namespace
 
 from gnoppix_build.render.tree import ImageFile
+from gnoppix_build.targets.shell import CommandOutcome
 
 START_S = 40.0
 STOP_S = 10.0
@@ -132,3 +134,15 @@ class Container:
             script = f'mkdir -p "${{1%/*}}" && rm -f "$1" && cat > "$1" && chmod {file.mode:o} "$1"'
             self.run("sh", "-c", script, "sh", file.path, stdin=file.content)
         self.run("systemctl", "daemon-reload")
+
+
+@dataclass(frozen=True)
+class ContainerShell:
+    """The root shell that checks of a running system use."""
+
+    container: Container
+
+    def run(self, command: str) -> CommandOutcome:
+        """Run one shell command to its end."""
+        done = self.container.try_run("sh", "-c", command)
+        return CommandOutcome(done.returncode, done.stdout.encode(), done.stderr.encode())

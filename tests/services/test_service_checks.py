@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from container import Container
+from container import Container, ContainerShell
 from lab_root import make_lab_root
 from net_namespace import Namespace, connect, recorded_frames
 
@@ -23,7 +23,6 @@ from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.render.configuration import render_files
 from gnoppix_build.resolve.model import Resolved
 from gnoppix_build.resolve.resolve import resolve
-from gnoppix_build.targets.shell import CommandOutcome
 from gnoppix_build.targets.vm import GuestHost
 
 pytestmark = pytest.mark.root
@@ -59,18 +58,6 @@ CHECKED = ("dns", "i2p", "privacy-status")
 NOT_IN_A_CONTAINER = {"test_router_is_confined_by_apparmor"}
 # There is no card for the network's manager, and its link would change the cable.
 LEFT_OUT = ("/etc/systemd/network/", "/etc/udev/")
-
-
-@dataclass(frozen=True)
-class ContainerShell:
-    """The root shell that checks of a running system use."""
-
-    container: Container
-
-    def run(self, command: str) -> CommandOutcome:
-        """Run one shell command to its end."""
-        done = self.container.try_run("sh", "-c", command)
-        return CommandOutcome(done.returncode, done.stdout.encode(), done.stderr.encode())
 
 
 @dataclass(frozen=True)

@@ -9,5 +9,9 @@ _FOLDER = Path(__file__).parent
 
 def command_of(program: str, *arguments: str) -> str:
     """Give the shell command that runs a program of this folder: all of it is in the command."""
-    text = (_FOLDER / f"{program}.py").read_text(encoding="utf-8")
-    return shlex.join(("python3", "-c", text, *arguments))
+    return shlex.join(("python3", "-c", source_of(program), *arguments))
+
+
+def source_of(program: str) -> str:
+    """Give the text of a program of this folder, for a check that has to put it somewhere."""
+    return (_FOLDER / f"{program}.py").read_text(encoding="utf-8")
