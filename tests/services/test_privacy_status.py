@@ -19,7 +19,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 COMPONENT = PROJECT / "gnoppix_build/components/privacy-status"
-PROGRAM = COMPONENT / "files/usr/local/bin/privacy-status"
+PROGRAM = COMPONENT / "files/usr/bin/privacy-status"
 RELAY_UID = 900
 DHCP_UID = 998
 LISTENER = {"protocol": "tcp", "address": "127.0.0.1", "port": 9050, "user": "relay"}
