@@ -37,7 +37,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="build-image")
 def build_image() -> None:
-    r"""Build and verify Debian-based privacy OS images from declarative profiles.
+    """Build and verify Debian-based privacy OS images from declarative profiles.
 
     \b
     build-image new desktop          write a profile to start from
@@ -47,7 +47,7 @@ def build_image() -> None:
 
     Exit codes: 0 good, 1 a check failed, 2 usage, 3 profile, 4 environment, 5 a build step,
     6 network or mirror, 7 digest, 8 another build is running, 70 a bug, 130 interrupted.
-    """
+    """  # noqa: D301 - Click's mark of lines that stay lines is the control character
 
 
 def main() -> None:
