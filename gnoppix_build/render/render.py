@@ -77,12 +77,7 @@ def _sysusers_of_layer(resolved: Resolved, layer: str) -> str:
 
     A group comes with its first member too, which may be of a lower layer than the group is.
     """
-    gids = {
-        group.name: group.gid
-        for component in resolved.components
-        for group in component.manifest.groups
-        if component.holds(group.when)
-    }
+    gids = _gids_of(resolved)
     groups = groups_of_users(resolved.components)
     lines = {
         line
@@ -91,6 +86,27 @@ def _sysusers_of_layer(resolved: Resolved, layer: str) -> str:
         for line in _sysusers_of(component, groups, gids)
     }
     return "".join(f"{line}\n" for line in sorted(lines))
+
+
+def component_accounts(resolved: Resolved) -> Mapping[str, str]:
+    """Write the same lines for each component by itself: name -> lines."""
+    gids = _gids_of(resolved)
+    groups = groups_of_users(resolved.components)
+    return {
+        component.name: "".join(
+            f"{line}\n" for line in sorted({*_sysusers_of(component, groups, gids)})
+        )
+        for component in resolved.components
+    }
+
+
+def _gids_of(resolved: Resolved) -> Mapping[str, int]:
+    return {
+        group.name: group.gid
+        for component in resolved.components
+        for group in component.manifest.groups
+        if component.holds(group.when)
+    }
 
 
 def _sysusers_of(

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Debian packages with dpkg-deb, and a repository of them that appears file by file, index last."""
+
+import gzip
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gnoppix_build.effects import openpgp
+from gnoppix_build.effects.process import require_tool, run
+from gnoppix_build.outputs.debs.control import (
+    Archive,
+    archive_name,
+    changelog,
+    control_file,
+    packages_index,
+    read_index,
+    release_file,
+)
+from gnoppix_build.outputs.debs.package import Numbered, Published
+
+INDEX = "Packages"
+RELEASE = "Release"
+SIGNED = "InRelease"
+LOG = "dpkg-deb.log"
+
+
+def read_repository(folder: Path) -> Mapping[str, Published]:
+    """Read what a folder has published; nothing if it is not there."""
+    index = folder / INDEX
+    return read_index(index.read_text()) if index.is_file() else {}
+
+
+def write_repository(
+    packages: Sequence[Numbered],
+    folder: Path,
+    *,
+    profile: str,
+    maintainer: str,
+    epoch: int,
+    key: Path | None,
+) -> None:
+    """Build the packages and their index into a folder, and take away what they replace.
+
+    With an OpenPGP secret key the index is signed and `PROFILE.asc` is its certificate. The
+    same packages and epoch give the same bytes; all but a signature, which has its own date.
+    """
+    require_tool("dpkg-deb")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".arriving-") as scratch:
+        arriving = Path(scratch)
+        archives = [_build(package, arriving, maintainer, epoch) for package in packages]
+        index = packages_index(archives)
+        (arriving / INDEX).write_text(index)
+        (arriving / RELEASE).write_text(release_file(profile, index, epoch))
+        if key is not None:
+            openpgp.sign(arriving / RELEASE, arriving / SIGNED, key)
+            openpgp.write_certificate(key, arriving / f"{profile}.asc")
+        certificates = [path.name for path in arriving.glob("*.asc")]
+        names = [*(each.name for each in archives), *certificates, INDEX, RELEASE]
+        names += [SIGNED] if key is not None else []
+        for name in names:
+            (arriving / name).replace(folder / name)
+    for stale in (*folder.glob("*.deb"), folder / SIGNED):
+        if stale.name not in names:
+            stale.unlink(missing_ok=True)
+
+
+def _build(package: Numbered, result: Path, maintainer: str, epoch: int) -> Archive:
+    """Lay out a package's tree and have dpkg-deb pack it."""
+    control = control_file(package, maintainer)
+    with tempfile.TemporaryDirectory(prefix="gnoppix-deb-") as scratch:
+        tree = Path(scratch, "tree")
+        _write_tree(package, tree, control, changelog(package, maintainer, epoch))
+        archive = result / archive_name(package)
+        # -Znone inside: these are kilobytes, and each version of xz packs its own way.
+        argv = ("dpkg-deb", "--root-owner-group", "-Znone", "--build", str(tree), str(archive))
+        run(argv, log=Path(scratch, LOG), env={"SOURCE_DATE_EPOCH": str(epoch)})
+    content = archive.read_bytes()
+    return Archive(control, archive.name, len(content), hashlib.sha256(content).hexdigest())
+
+
+def _write_tree(package: Numbered, tree: Path, control: str, log: str) -> None:
+    content = package.content
+    documents = tree / "usr/share/doc" / content.name
+    for file in content.files:
+        assert (file.owner, file.group) == ("root", "root"), file.path
+        _write(tree / file.path.lstrip("/"), file.content, file.mode)
+    _write(documents / "changelog.gz", gzip.compress(log.encode(), mtime=0), 0o644)
+    _write(tree / "DEBIAN/control", control.encode(), 0o644)
+    for name, text in content.scripts.items():
+        _write(tree / "DEBIAN" / name, text.encode(), 0o755)
+    if content.conffiles:
+        listed = "".join(f"{path}\n" for path in content.conffiles)
+        _write(tree / "DEBIAN/conffiles", listed.encode(), 0o644)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """Write a file below folders of mode 0755, whatever the umask is."""
+    for folder in reversed(path.parents):
+        if not folder.exists():
+            folder.mkdir()
+            folder.chmod(0o755)
+    path.write_bytes(content)
+    path.chmod(mode)

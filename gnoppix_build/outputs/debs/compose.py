@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rendered profile to the contents of its packages: one for each component, one for all.
+
+They bring the very files that the image and the machine get. Source: Debian policy 6 (scripts),
+10.7 (configuration files); systemd.preset(5), sysusers.d(5).
+"""
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from jinja2 import StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+
+from gnoppix_build.diagnostics import Diagnostic
+from gnoppix_build.language.source import PACKAGE_FOLDER
+from gnoppix_build.lock.wanted import component_packages
+from gnoppix_build.outputs.debs.package import Content, Units
+from gnoppix_build.render.render import component_accounts
+from gnoppix_build.render.sources import ComponentReader
+from gnoppix_build.render.tree import ImageFile, RenderedTree
+from gnoppix_build.resolve.model import Resolved, ResolvedComponent
+
+TEMPLATES: Final = PACKAGE_FOLDER / "outputs" / "debs"
+UNIT_FOLDERS: Final = ("/etc/systemd/system/", "/usr/lib/systemd/system/")
+# A second profile, and its components, take the place of the first one's.
+PROFILE_ON_A_MACHINE: Final = "gnoppix-profile"
+SCRIPTS: Final = ("preinst", "postinst", "prerm", "postrm")
+
+
+def compose_packages(
+    resolved: Resolved, tree: RenderedTree, reader: ComponentReader
+) -> tuple[Content, ...]:
+    """Give the packages of a profile for machines, those that others need first."""
+    writer = _Writer(resolved, reader)
+    accounts = component_accounts(resolved)
+    components = tuple(
+        writer.component(component, tree.configuration, accounts[component.name])
+        for component in resolved.components
+    )
+    return (*components, writer.profile(components))
+
+
+def check_packages(resolved: Resolved, reader: ComponentReader) -> Iterator[Diagnostic]:
+    """Find components with tasks, which are Ansible's: no package can hold them."""
+    for component in resolved.components:
+        if any(reader.files_below(component.folder / "tasks")):
+            yield Diagnostic(
+                "tasks-in-package",
+                f"`{component.name}` has tasks for Ansible, which no Debian package can hold",
+                component.place,
+                (),
+                f"leave `{component.name}` out, or apply the profile by Ansible",
+            )
+
+
+class _Writer:
+    """Writes the packages of one profile."""
+
+    def __init__(self, resolved: Resolved, reader: ComponentReader) -> None:
+        self._resolved = resolved
+        self._prefix = f"gnoppix-{resolved.name.replace('_', '-')}"
+        self._environment = SandboxedEnvironment(
+            undefined=StrictUndefined,
+            autoescape=False,
+            keep_trailing_newline=True,
+            lstrip_blocks=True,
+            trim_blocks=True,
+        )
+        self._environment.filters["quote"] = shlex.quote
+        self._templates = {
+            file.path: file.content.decode() for file in reader.files_below(TEMPLATES)
+        }
+
+    def component(
+        self, component: ResolvedComponent, files: Iterable[ImageFile], accounts: str
+    ) -> Content:
+        """Put a component's files and units into a package."""
+        name = self._name_of(component)
+        brought = [file for file in files if file.origin == component.name]
+        units = _units_of(component, brought)
+        places = {
+            "accounts": f"/usr/lib/sysusers.d/{name}.conf" if accounts else "",
+            "preset": f"/usr/lib/systemd/system-preset/50-{name}.preset",
+        }
+        if accounts:
+            brought.append(_own_file(places["accounts"], accounts, name))
+        if units.preset:
+            brought.append(_own_file(places["preset"], _preset(units), name))
+        variables = {
+            "package": name,
+            "accounts": places["accounts"],
+            "states": "".join(f"{verb} {unit}\n" for verb, unit in _states(units)),
+            "own": shlex.join(unit for unit in units.enable if unit in units.own),
+            "mask": shlex.join(units.mask),
+            "foreign": units.foreign,
+            "conffiles": [file.path for file in brought if file.path.startswith("/etc/")],
+        }
+        summary = component.manifest.summary
+        return Content(
+            name=name,
+            summary=f"{component.name} of the profile {self._resolved.name}",
+            description=summary,
+            files=(*brought, self._copyright(name)),
+            depends=("systemd", *sorted({*component_packages(component)})),
+            siblings=tuple(self._name_of(each) for each in self._required_by(component)),
+            scripts={script: self._render(f"{script}.j2", variables) for script in SCRIPTS},
+            exact=False,
+            stands_for=f"gnoppix-component-{component.name}",
+        )
+
+    def profile(self, components: Iterable[Content]) -> Content:
+        """Make the package that wants those of all components."""
+        return Content(
+            name=self._prefix,
+            summary=f"a machine of the profile {self._resolved.name}",
+            description=self._resolved.summary or self._resolved.name,
+            files=(self._copyright(self._prefix),),
+            depends=tuple(sorted(self._resolved.packages)),
+            siblings=tuple(each.name for each in components),
+            scripts={"postinst": self._render("profile-postinst.j2", {"package": self._prefix})},
+            exact=True,
+            stands_for=PROFILE_ON_A_MACHINE,
+        )
+
+    def _required_by(self, component: ResolvedComponent) -> Iterator[ResolvedComponent]:
+        needed = {*component.manifest.requires}
+        return (each for each in self._resolved.components if needed & each.offers)
+
+    def _name_of(self, component: ResolvedComponent) -> str:
+        return f"{self._prefix}-{component.name}"
+
+    def _copyright(self, package: str) -> ImageFile:
+        text = self._render("copyright.j2", {})
+        return _own_file(f"/usr/share/doc/{package}/copyright", text, package)
+
+    def _render(self, template: str, variables: Mapping[str, object]) -> str:
+        return self._environment.from_string(self._templates[template]).render(variables)
+
+
+def _units_of(component: ResolvedComponent, files: Iterable[ImageFile]) -> Units:
+    paths = {file.path for file in files}
+    contributions = [each.units for each in component.contributions]
+    chosen = {
+        verb: tuple(sorted({unit for each in contributions for unit in getattr(each, verb)}))
+        for verb in ("enable", "disable", "mask")
+    }
+    own = {unit for unit in chosen["enable"] if {*_places_of(unit)} & paths}
+    return Units(**chosen, own=frozenset(own))
+
+
+def _places_of(unit: str) -> Iterator[str]:
+    """Give the paths of a unit's file, or of its template's."""
+    stem, at, rest = unit.partition("@")
+    name = f"{stem}@.{rest.rpartition('.')[2]}" if at else unit
+    return (f"{folder}{name}" for folder in UNIT_FOLDERS)
+
+
+def _states(units: Units) -> Iterator[tuple[str, str]]:
+    """Give what systemctl(1) is told of each unit."""
+    for unit in units.mask:
+        yield "mask", unit
+    for unit in units.preset:
+        yield ("enable" if unit in units.own else "preset"), unit
+
+
+def _preset(units: Units) -> str:
+    lines = [f"enable {unit}" for unit in units.enable]
+    lines += [f"disable {unit}" for unit in units.disable]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _own_file(path: str, text: str, origin: str) -> ImageFile:
+    return ImageFile(path, text.encode(), 0o644, "root", "root", origin)

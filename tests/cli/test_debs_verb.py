@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`build-image debs`, as people type it: the same twice, and new versions of what changed alone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from debian.deb822 import Deb822
+
+PROJECT = Path(__file__).parents[2]
+PROFILE = """version: 1
+name: of-a-test
+components:
+  debian-base: {}
+  memory-hygiene: {zram-percent: 25}
+packages: [nano]
+"""
+WITH_TASKS = PROFILE.replace("packages: [nano]", "  locales: {}")
+ALL = ("gnoppix-of-a-test", "gnoppix-of-a-test-debian-base", "gnoppix-of-a-test-memory-hygiene")
+
+
+def make_debs(profile: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
+    program = (sys.executable, "-m", "gnoppix_build", "debs", profile, "-o", folder)
+    return subprocess.run(program, check=False, capture_output=True, text=True, cwd=PROJECT)
+
+
+def write_profile(folder: Path, text: str) -> Path:
+    path = folder / "of-a-test.yaml"
+    path.write_text(text)
+    return path
+
+
+def versions(folder: Path) -> dict[str, str]:
+    with (folder / "Packages").open() as index:
+        return {each["Package"]: each["Version"] for each in Deb822.iter_paragraphs(index)}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_debs_are_the_same_twice(tmp_path: Path) -> None:
+    profile = write_profile(tmp_path, PROFILE)
+    for name in ("one", "other"):
+        done = make_debs(profile, tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    assert contents(tmp_path / "one") == contents(tmp_path / "other")
+    files = {f"{name}_0.1.0+1_all.deb" for name in ALL}
+    assert contents(tmp_path / "one").keys() == {*files, "Packages", "Release"}
+
+
+def test_debs_say_that_they_are_not_signed(tmp_path: Path) -> None:
+    done = make_debs(write_profile(tmp_path, PROFILE), tmp_path / "debs")
+    note = f"note: `{tmp_path}/debs` is not signed: --key FILE signs it"
+    assert done.stderr.splitlines() == [note]
+    assert done.stdout.splitlines() == [f"{name} 0.1.0+1" for name in (*ALL[1:], ALL[0])]
+
+
+def test_debs_that_changed_get_a_higher_version(tmp_path: Path) -> None:
+    folder = tmp_path / "debs"
+    make_debs(write_profile(tmp_path, PROFILE), folder)
+    before = contents(folder)
+    make_debs(write_profile(tmp_path, PROFILE), folder)
+    assert contents(folder) == before
+    make_debs(write_profile(tmp_path, PROFILE.replace("25", "0")), folder)
+    assert versions(folder) == dict(zip(ALL, ("0.1.0+2", "0.1.0+1", "0.1.0+2"), strict=True))
+    assert len([*folder.glob("*.deb")]) == len(ALL)
+
+
+def test_debs_name_what_a_package_cannot_hold(tmp_path: Path) -> None:
+    profile = write_profile(tmp_path, WITH_TASKS)
+    done = make_debs(profile, tmp_path / "debs")
+    assert done.returncode == 3
+    said = "`locales` has tasks for Ansible, which no Debian package can hold"
+    assert done.stderr.splitlines() == [
+        f"{profile}:6:3: error[tasks-in-package]: {said}",
+        "  = hint: leave `locales` out, or apply the profile by Ansible",
+    ]
+    assert not (tmp_path / "debs").exists()

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a profile brings to a machine, as values that two machines can be compared by."""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from test_machine import Machine
+
+# What changes by itself, and what packages have for themselves.
+OWN_AFFAIRS = (
+    *("etc/.pwd.lock", "etc/group", "etc/gshadow", "etc/passwd", "etc/shadow", "etc/subgid"),
+    *("etc/subuid", "etc/ld.so.cache", "etc/machine-id", "etc/apt/sources.list.d/"),
+    *("usr/lib/sysusers.d/gnoppix-", "usr/lib/systemd/system-preset/50-gnoppix-"),
+    *("usr/share/doc/gnoppix-", "usr/lib/python3/"),
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """Path -> what is there; user -> home and shell; unit -> whether enabled; unit -> how it is."""
+
+    files: Mapping[str, tuple[object, ...]]
+    accounts: Mapping[str, tuple[str, ...]]
+    unit_files: Mapping[str, str]
+    units: Mapping[str, tuple[str, ...]]
+
+
+def look_at(machine: Machine, root: Path) -> State:
+    """Look at a booted machine, and from outside at its /etc and /usr."""
+    machine.run("systemctl", "is-system-running", "--wait")
+    passwd = [line.split(":") for line in (root / "etc/passwd").read_text().splitlines()]
+    owners = {int(fields[2]): fields[0] for fields in passwd}
+    files = machine.run("systemctl", "list-unit-files", "--no-legend", "--no-pager").stdout
+    units = machine.run("systemctl", "list-units", "--no-legend", "--no-pager", "--plain").stdout
+    return State(
+        files={str(path.relative_to(root)): describe(path, owners) for path in files_of(root)},
+        accounts={fields[0]: tuple(fields[5:]) for fields in passwd},
+        unit_files={line.split()[0]: line.split()[1] for line in files.splitlines()},
+        units={line.split()[0]: tuple(line.split()[1:4]) for line in units.splitlines()},
+    )
+
+
+def files_of(root: Path) -> Iterator[Path]:
+    for top in ("etc", "usr"):
+        for folder, folders, files in os.walk(root / top):
+            for path in (Path(folder, name) for name in (*folders, *files)):
+                if not str(path.relative_to(root)).startswith(OWN_AFFAIRS):
+                    yield path
+
+
+def describe(path: Path, owners: Mapping[int, str]) -> tuple[object, ...]:
+    """Say what a path is: kind and mode, owner, and the bytes or where it leads."""
+    status = path.lstat()
+    owner = owners.get(status.st_uid, str(status.st_uid))
+    if path.is_symlink():
+        return ("link", str(path.readlink()))
+    content = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
+    return (oct(status.st_mode), owner, content)
+
+
+def difference(one: Mapping[str, object], other: Mapping[str, object]) -> dict[str, object]:
+    """Give what is not the same in both: key -> what each has."""
+    keys = {*one, *other}
+    return {key: (one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)}

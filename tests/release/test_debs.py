@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The configuration of a profile as Debian packages, on a machine: to come, to change, to go."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from bench import PROJECT, Bench
+from build_deb import LINTIAN, build_dependencies
+from chroot import Chroot
+from lab_root import make_lab_root
+from machine_state import State, difference, look_at
+from test_machine import OF_A_MACHINE, Machine, booted, declared_packages, offer_packages
+
+pytestmark = pytest.mark.root
+
+PROFILE = "hardened-server"
+ALL = f"gnoppix-{PROFILE}"
+CHANGES = {
+    "time: {source: tor}": "time: {source: nts}\n  memory-hygiene: {zram-percent: 0}",
+}
+APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "--quiet=2")
+SOURCE = "deb [trusted=yes] file:///beside/debs ./\n"
+ZRAM = "etc/systemd/zram-generator.conf"
+
+
+@dataclass
+class Life:
+    """A machine's states as packages came, changed and went."""
+
+    before: State
+    installed: State
+    changed: State
+    removed: State
+    purged: State
+
+
+def succeed(machine: Machine, *command: str) -> str:
+    done = machine.run(*command)
+    journal = machine.run("journalctl", "-b", "-p", "warning", "--no-pager").stdout
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{journal[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def profiles(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Give the profile, and the same one with options changed."""
+    text = (PROJECT / f"profiles/{PROFILE}.yaml").read_text()
+    for old, new in CHANGES.items():
+        assert old in text
+        text = text.replace(old, new)
+    changed = tmp_path_factory.mktemp("changed") / f"{PROFILE}.yaml"
+    changed.write_text(text)
+    return PROFILE, changed
+
+
+@pytest.fixture(scope="module")
+def life(
+    bench: Bench, profiles: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Life]:
+    """Lead a machine through all that apt does with packages."""
+    place = tmp_path_factory.mktemp("debs")
+    root = make_machine(place, bench, profiles)
+    make_debs(bench, profiles[0], place / "debs")
+    with booted(root) as machine:
+        succeed(machine, *APT, "update")
+        needed = sorted(declared_packages(place / "rendered"))
+        succeed(machine, *APT, "install", "--no-install-recommends", *needed)
+        (root / "etc/resolv.conf").write_text("nameserver 192.0.2.1\n")
+        before = look_at(machine, root)
+        (root / "etc/apt/sources.list.d/profile.list").write_text(SOURCE)
+        succeed(machine, *APT, "update")
+        succeed(machine, *APT, "install", "--no-install-recommends", ALL)
+        installed = look_at(machine, root)
+        make_debs(bench, profiles[1], place / "debs")
+        succeed(machine, *APT, "update")
+        succeed(machine, *APT, "upgrade", "--with-new-pkgs", "--no-install-recommends")
+        changed = look_at(machine, root)
+        ours = succeed(machine, "dpkg-query", "--show", "--showformat=${Package}\n", "gnoppix-*")
+        succeed(machine, *APT, "remove", *ours.split())
+        removed = look_at(machine, root)
+        succeed(machine, *APT, "purge", *ours.split())
+        purged = look_at(machine, root)
+    yield Life(before, installed, changed, removed, purged)
+    shutil.rmtree(place)
+
+
+@pytest.fixture(scope="module")
+def provisioned(
+    bench: Bench, profiles: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[State]:
+    """Give the state of a machine to which Ansible applied the profile."""
+    place = tmp_path_factory.mktemp("provisioned")
+    root = make_machine(place, bench, profiles)
+    with booted(root) as machine:
+        accounts = [
+            f"/beside/rendered/sysusers/{file.name}"
+            for file in (place / "rendered/sysusers").iterdir()
+        ]
+        succeed(machine, "systemd-sysusers", *accounts)
+        machine.play()
+        state = look_at(machine, root)
+    yield state
+    shutil.rmtree(place)
+
+
+def make_machine(place: Path, bench: Bench, profiles: tuple[str, Path]) -> Path:
+    """Give a machine with an archive of what both profiles need, and the first one rendered."""
+    for profile, name in zip(profiles, ("rendered", "rendered-changed"), strict=True):
+        done = bench.run("render", profile, "--target", "machine", "-o", place / name)
+        assert done.status == 0, done.talk
+    root = place / "machine"
+    subprocess.run(("cp", "-a", make_lab_root(OF_A_MACHINE), root), check=True)
+    trees = (place / "rendered", place / "rendered-changed")
+    offer_packages(set().union(*(declared_packages(tree) for tree in trees)), root)
+    return root
+
+
+def make_debs(bench: Bench, profile: str | Path, folder: Path) -> None:
+    done = bench.run("debs", profile, "-o", folder)
+    assert done.status == 0, done.talk
+
+
+def test_debs_bring_what_ansible_brings(life: Life, provisioned: State) -> None:
+    assert difference(life.installed.files, provisioned.files) == {}
+    assert difference(life.installed.accounts, provisioned.accounts) == {}
+    assert difference(life.installed.unit_files, provisioned.unit_files) == {}
+    assert difference(life.installed.units, provisioned.units) == {}
+
+
+def test_upgraded_debs_follow_the_profile(life: Life) -> None:
+    changed = difference(life.installed.files, life.changed.files)
+    assert ZRAM in life.installed.files
+    assert ZRAM not in life.changed.files
+    assert "etc/gnoppix/firewall.nft" in changed
+    assert life.installed.unit_files["gnoppix-time.timer"] == "enabled"
+    assert "gnoppix-time.timer" not in life.changed.unit_files
+    assert life.changed.unit_files["chrony.service"] == "enabled"
+
+
+def test_removed_debs_leave_only_files_of_a_person(life: Life) -> None:
+    left = difference(life.before.files, life.removed.files)
+    assert [path for path in left if not path.startswith("etc/")] == []
+    masked = {unit for unit, state in life.removed.unit_files.items() if state == "masked"}
+    assert masked == {unit for unit, state in life.before.unit_files.items() if state == "masked"}
+
+
+def test_purged_debs_leave_nothing(life: Life) -> None:
+    assert difference(life.before.files, life.purged.files) == {}
+    assert difference(life.before.unit_files, life.purged.unit_files) == {}
+
+
+def test_debs_are_clean_for_lintian(bench: Bench, tmp_path: Path) -> None:
+    """Warnings are of the programs and units that the profile wants just so."""
+    make_debs(bench, PROFILE, tmp_path / "work")
+    tree = make_lab_root(build_dependencies(PROJECT / "debian/control"))
+    root = Chroot(tree, tmp_path / "changes", tmp_path / "work")
+    said = root.run("sh", "-c", f"{' '.join(LINTIAN)} /mnt/*.deb")
+    assert [line for line in said.splitlines() if line.startswith("E:")] == []
