@@ -12,7 +12,7 @@ from gnoppix_build import __version__
 from gnoppix_build.cli import session
 from gnoppix_build.effects.faults import Fault
 from gnoppix_build.lock.model import Lock
-from gnoppix_build.lock.text import MalformedLock, parse_lock
+from gnoppix_build.lock.text import MalformedLock, format_lock, parse_lock
 from gnoppix_build.lock.wanted import is_current, wanted_models, wanted_packages, wanted_roots
 from gnoppix_build.plan.make import ToolVersions
 from gnoppix_build.resolve.model import Resolved
@@ -52,6 +52,11 @@ def result_folder(folder: Path | None, resolved: Resolved) -> Path:
     return (folder or Path("out") / resolved.name).absolute()
 
 
+def lock_of_build(folder: Path | None, resolved: Resolved) -> Path:
+    """Say where the last build left its lock, and where the next one looks for it."""
+    return result_folder(folder, resolved) / f"{resolved.name}.lock"
+
+
 def find_lock(profile: str, resolved: Resolved, folder: Path | None) -> Lock | None:
     """Read the profile's own lock, else the last build's if it still fits; none if neither is."""
     own = lock_beside(profile, resolved)
@@ -63,7 +68,7 @@ def find_lock(profile: str, resolved: Resolved, folder: Path | None) -> Lock | N
                 hint=f"build-image lock --update {profile}",
             )
         return lock
-    last = result_folder(folder, resolved) / f"{resolved.name}.lock"
+    last = lock_of_build(folder, resolved)
     if not last.exists():
         return None
     lock = read_lock(last)
@@ -81,6 +86,14 @@ def read_lock(path: Path) -> Lock:
         return parse_lock(path.read_bytes(), str(path))
     except MalformedLock as error:
         raise LockMistake(str(error), hint="make it afresh: build-image lock --update") from error
+
+
+def write_lock(lock: Lock, path: Path) -> None:
+    """Write a lock, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arriving = path.with_name(f".{path.name}.arriving")
+    arriving.write_text(format_lock(lock), encoding="utf-8")
+    arriving.replace(path)
 
 
 def make_fresh_lock(resolved: Resolved) -> Lock:

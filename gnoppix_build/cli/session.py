@@ -67,6 +67,25 @@ def require_profile(profile: str, folders: Sequence[Path], target: Target = "ima
     return resolution.resolved
 
 
+def require_profiles(profiles: Sequence[str], folders: Sequence[Path]) -> tuple[Resolved, ...]:
+    """Resolve several profiles; the mistakes of all of them are told, and end the command."""
+    found = []
+    mistaken = False
+    for profile in profiles:
+        try:
+            found.append(require_profile(profile, folders))
+        except click.exceptions.Exit:
+            mistaken = True
+    if mistaken:
+        raise click.exceptions.Exit(PROFILE_MISTAKES)
+    return tuple(found)
+
+
+def shipped_profiles() -> tuple[str, ...]:
+    """Name the profiles that come with the tool."""
+    return tuple(sorted(path.stem for path in data_folder("profiles").glob("*.yaml")))
+
+
 def require_catalog(folders: Sequence[Path]) -> Catalog:
     """Load the components; mistakes are told and end the command."""
     catalog = load_shipped_catalog(folders, make_reader("", folders))

@@ -25,15 +25,12 @@ def verb(profile: str, folders: tuple[Path, ...], file: Path | None, *, update: 
     Needs no root. Later builds use these very packages, until the lock is updated.
     """
     from gnoppix_build.cli import locks, session
-    from gnoppix_build.lock.text import format_lock
 
     resolved = session.require_profile(profile, folders)
     path = file or locks.lock_beside(profile, resolved)
     if path.exists() and not update:
         raise click.UsageError(f"`{path}` is there already; --update replaces it")
     lock = locks.make_fresh_lock(resolved)
-    arriving = path.with_name(f".{path.name}.arriving")
-    arriving.write_text(format_lock(lock), encoding="utf-8")
-    arriving.replace(path)
+    locks.write_lock(lock, path)
     count = len(lock.base.packages) + len(lock.packages.packages)
     click.echo(f"{path}: {count} packages, {len(lock.tools.packages)} of tools", err=True)
