@@ -1,41 +1,76 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The result folder: files appear in it whole, by rename, and the list of their hashes last."""
 
+import glob
 import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from gnoppix_build.effects.attempts import Claim, standing
 from gnoppix_build.effects.faults import DigestFault, EnvironmentFault
 
 SUMS = "SHA256SUMS"
 
 
-def publish(folder: Path, files: Mapping[str, Path | bytes]) -> None:
-    """Put files (name -> a file to copy, or bytes) into the folder, with SHA256SUMS."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.parent.glob(f".{folder.name}.arriving-*"):
-        shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(
-        dir=folder.parent, prefix=f".{folder.name}.arriving-"
-    ) as scratch:
-        arriving = Path(scratch)
-        sums = []
-        for name, source in sorted(files.items()):
-            place = arriving / name.replace("/", "%")
-            if isinstance(source, bytes):
-                place.write_bytes(source)
-            else:
-                shutil.copyfile(source, place)
-            place.chmod(0o644)
-            sums.append(f"{sha256_of(place)}  {name}\n")
-        (arriving / SUMS).write_text("".join(sums))
-        (folder / SUMS).unlink(missing_ok=True)
-        for name in sorted(files):
-            (folder / name).parent.mkdir(exist_ok=True)
-            (arriving / name.replace("/", "%")).replace(folder / name)
-        (arriving / SUMS).replace(folder / SUMS)
+def publish(folder: Path, files: Mapping[str, Path | bytes], claim: Claim) -> None:
+    """Put files (name -> a file to copy, or bytes) into the folder, with SHA256SUMS.
+
+    Raises SupersededFault, and leaves the folder as it is, when a later attempt has claimed it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with _arriving(folder) as scratch:
+            arriving = Path(scratch)
+            arrived = {
+                name: _bring(source, arriving / str(number))
+                for number, (name, source) in enumerate(sorted(files.items()))
+            }
+            sums = (f"{sha256_of(place)}  {name}\n" for name, place in arrived.items())
+            (arriving / SUMS).write_text("".join(sums))
+            with standing(folder, claim):
+                _clear_leftovers(folder, arriving)
+                _put(arriving, arrived, folder)
+    except FileNotFoundError:  # a later attempt has cleared our arrivals away: say so
+        with standing(folder, claim):
+            raise
+
+
+def _arriving(folder: Path) -> "tempfile.TemporaryDirectory[str]":
+    """Make a folder of this attempt's own beside the result folder."""
+    return tempfile.TemporaryDirectory(
+        dir=folder.parent, prefix=_arrivals(folder), ignore_cleanup_errors=True
+    )
+
+
+def _arrivals(folder: Path) -> str:
+    return f".{folder.name}.arriving-"
+
+
+def _bring(source: Path | bytes, place: Path) -> Path:
+    if isinstance(source, bytes):
+        place.write_bytes(source)
+    else:
+        shutil.copyfile(source, place)
+    place.chmod(0o644)
+    return place
+
+
+def _clear_leftovers(folder: Path, own: Path) -> None:
+    """Remove what attempts before this one, killed or overtaken, had brought."""
+    for arrivals in folder.parent.glob(f"{glob.escape(_arrivals(folder))}*"):
+        if arrivals != own:
+            shutil.rmtree(arrivals, ignore_errors=True)
+
+
+def _put(arriving: Path, arrived: Mapping[str, Path], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / SUMS).unlink(missing_ok=True)
+    for name, place in arrived.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        place.replace(folder / name)
+    (arriving / SUMS).replace(folder / SUMS)
 
 
 def check_sums(folder: Path) -> None:

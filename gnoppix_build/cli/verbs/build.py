@@ -13,7 +13,21 @@ from gnoppix_build.cli.options import components_option, profile_argument, resul
 @components_option
 @result_option
 @click.option("--dry-run", is_flag=True, help="Only list the steps, as `plan` does.")
-def verb(profile: str, folders: tuple[Path, ...], folder: Path | None, *, dry_run: bool) -> None:
+@click.option(
+    "--attempt",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Where a build may be started again: which start this is. An earlier one that still "
+    "runs cannot overwrite its results (default: the next).",
+)
+def verb(
+    profile: str,
+    folders: tuple[Path, ...],
+    folder: Path | None,
+    attempt: int | None,
+    *,
+    dry_run: bool,
+) -> None:
     """Make the profile's image: a hybrid live ISO, in out/PROFILE.
 
     Only what changed since the last build is made anew. Beside the ISO lie its lock, the list of
@@ -24,6 +38,7 @@ def verb(profile: str, folders: tuple[Path, ...], folder: Path | None, *, dry_ru
     from gnoppix_build.cli import locks, session
     from gnoppix_build.cli.build import make_plan_of, open_workshop, require_host
     from gnoppix_build.cli.progress import LineProgress
+    from gnoppix_build.effects.attempts import claim_folder
     from gnoppix_build.effects.results import publish
 
     resolved = session.require_profile(profile, folders)
@@ -38,8 +53,9 @@ def verb(profile: str, folders: tuple[Path, ...], folder: Path | None, *, dry_ru
     progress = LineProgress()
     result = locks.result_folder(folder, resolved)
     with open_workshop(plan, resolved) as workshop:
+        claim = claim_folder(result, attempt)
         made = carry_out(plan, workshop, progress)
         logs = {f"logs/{log.name}": log for log in workshop.logs()}
         texts = describe_build(plan, lock, progress.outcomes())
-        publish(result, {f"{plan.profile}.iso": made[plan.steps[-1].id], **texts, **logs})
+        publish(result, {f"{plan.profile}.iso": made[plan.steps[-1].id], **texts, **logs}, claim)
     click.echo(str(result / f"{plan.profile}.iso"))
