@@ -107,7 +107,7 @@ def provisioned(
     shutil.rmtree(place)
 
 
-def make_machine(place: Path, bench: Bench, profiles: tuple[str, Path]) -> Path:
+def make_machine(place: Path, bench: Bench, profiles: tuple[str | Path, ...]) -> Path:
     """Give a machine with an archive of what both profiles need, and the first one rendered."""
     for profile, name in zip(profiles, ("rendered", "rendered-changed"), strict=True):
         done = bench.run("render", profile, "--target", "machine", "-o", place / name)
