@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from empty_lock import make_empty_lock
 
 from gnoppix_build.cli import build_image, locks, session
-from gnoppix_build.lock.model import Lock, PackageSet
-from gnoppix_build.lock.wanted import wanted_packages
 
 
 @pytest.fixture(autouse=True)
@@ -36,21 +35,9 @@ def annotate(form: str, profile: str) -> tuple[int, str, str]:
     return told.return_value, told.stderr, told.stdout
 
 
-def write_lock(profile: str) -> Path:
+def write_lock(profile: str) -> None:
     resolved = session.require_profile(profile, ())
-    wanted = wanted_packages(resolved)
-    lock = Lock(
-        suite=resolved.suite,
-        architecture=resolved.architecture,
-        epoch=1,
-        releases=(),
-        base=PackageSet(wanted.base, ()),
-        packages=PackageSet(wanted.packages, ()),
-        tools=PackageSet(locks.tools_wanted(), ()),
-    )
-    path = locks.lock_of_build(None, resolved)
-    locks.write_lock(lock, path)
-    return path
+    locks.write_lock(make_empty_lock(resolved), locks.lock_of_build(None, resolved))
 
 
 def list_builds(*profiles: str) -> list[dict[str, str | None]]:

@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from hypothesis import given
 from hypothesis import strategies as st
+from runner_log import read_command
 
 from gnoppix_build.diagnostics import Diagnostic, Note, Span
 from gnoppix_build.report.annotation import annotate_github, annotate_gitlab
@@ -18,10 +19,6 @@ HOSTILE = (
     "100%0A::error::x",
     "harmless ##[add-mask]a",
     "\N{LINE SEPARATOR}::error::x\x1b[31m\x85::error::y",
-)
-COMMANDS = frozenset(
-    "add-mask add-path debug error group notice save-state set-env set-output stop-commands "
-    "warning".split()
 )
 texts = st.one_of(
     st.text(max_size=20), st.sampled_from(HOSTILE), st.text(":#%,=[]\r\n\t aA0D", max_size=20)
@@ -38,26 +35,6 @@ diagnostics = st.builds(
 )
 
 
-def runner_reads(line: str) -> tuple[str, dict[str, str], str] | None:
-    """Read a line of a log. Source: actions/runner, src/Runner.Common/ActionCommand.cs."""
-    line = line.lstrip()
-    if not line.startswith("::"):
-        return ("old form", {}, "") if "##[" in line else None
-    head, separator, text = line[2:].partition("::")
-    name, _, written = head.partition(" ")
-    if not separator or name not in COMMANDS:
-        return ("old form", {}, "") if "##[" in line else None
-    properties = dict(pair.split("=", 1) for pair in written.split(",") if "=" in pair)
-    read = {key: unescape(value, ("\r", "\n", ":", ",")) for key, value in properties.items()}
-    return name, read, unescape(text, ("\r", "\n"))
-
-
-def unescape(text: str, characters: tuple[str, ...]) -> str:
-    for character in (*characters, "%"):
-        text = text.replace(f"%{ord(character):02X}", character)
-    return text
-
-
 @given(st.lists(diagnostics, max_size=3))
 def test_runner_reads_each_diagnostic_and_no_other_command(told: list[Diagnostic]) -> None:
     written = annotate_github(told, CHECKOUT)
@@ -66,7 +43,7 @@ def test_runner_reads_each_diagnostic_and_no_other_command(told: list[Diagnostic
     report = json.loads(annotate_gitlab(told, CHECKOUT))
     assert len(lines) == len(told) == len(report)
     for line, diagnostic, issue in zip(lines, told, report, strict=True):
-        command = runner_reads(line)
+        command = read_command(line)
         assert command is not None
         name, properties, text = command
         assert name == diagnostic.severity

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of docs/ci as their runners read them: pins, rights, what a log makes them do."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from runner_log import obeyed
+
+FOLDER = Path(__file__).parents[2] / "docs" / "ci"
+GITHUB = yaml.safe_load((FOLDER / "github.yml").read_text())
+PINNED = re.compile(r"      - (?:if: always\(\)\n        )?uses: \S+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+UNTRUSTED = ("Lock the packages and list the builds", "Build the image", "Verify the image")
+HOSTILE = """\
+::add-mask::a
+::set-output name=matrix::[]
+a package's script says ##[add-mask]b
+::stop-commands::mine
+::guessed::
+::error file=x::forged
+"""
+
+
+def steps() -> Iterator[dict[str, Any]]:
+    for job in GITHUB["jobs"].values():
+        yield from job["steps"]
+
+
+def test_actions_are_pinned_by_commit_with_the_version_beside() -> None:
+    text = (FOLDER / "github.yml").read_text()
+    used = [step["uses"] for step in steps() if "uses" in step]
+    assert len(used) == len(PINNED.findall(text)) > 0
+
+
+def test_workflow_may_only_read_and_leaves_no_credentials_behind() -> None:
+    assert GITHUB["permissions"] == {"contents": "read"}
+    checkouts = [step for step in steps() if step.get("uses", "").startswith("actions/checkout@")]
+    assert [step["with"] for step in checkouts] == [{"persist-credentials": False}] * 2
+
+
+def test_no_script_contains_an_expression() -> None:
+    """What an expression stands for would be read as part of the script."""
+    assert [step["name"] for step in steps() if "${{" in step.get("run", "")] == []
+
+
+def test_both_systems_build_with_the_same_commands() -> None:
+    """What one has shown to work holds for the other."""
+    scripts = "\n".join(step.get("run", "") for step in steps())
+    for name, job in (("gitlab.yml", "plan"), ("gitlab-build.yml", ".build-image")):
+        script = "\n".join(yaml.safe_load((FOLDER / name).read_text())[job]["script"])
+        verbs = re.findall(r"build-image (?:build|verify|matrix|validate)\b", script)
+        assert verbs
+        assert [verb for verb in verbs if verb not in scripts] == []
+
+
+@pytest.mark.parametrize("name", UNTRUSTED)
+@pytest.mark.parametrize("status", [0, 5])
+def test_runner_obeys_nothing_that_a_build_says(name: str, status: int, tmp_path: Path) -> None:
+    """Whether the command succeeds or fails; afterwards the runner listens again."""
+    (step,) = (step for step in steps() if step.get("name") == name)
+    program = tmp_path / "build-image"
+    program.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{HOSTILE}END\nexit {status}\n")
+    program.chmod(0o755)
+    output = tmp_path / "output"
+    done = subprocess.run(
+        ("sh", "-e", "-c", step["run"]),
+        env={
+            "PATH": f"{tmp_path}{os.pathsep}{os.defpath}",
+            "PROFILE": "desk",
+            "PROFILES": "desk",
+            "GITHUB_OUTPUT": str(output),
+        },
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == status
+    assert HOSTILE in done.stdout
+    log = f"{done.stdout}::notice::the next step\n"
+    assert obeyed(log) == ["stop-commands", "notice"]
+    assert obeyed(HOSTILE) != []
+
+
+def test_rule_for_kvm_is_one_that_udev_reads() -> None:
+    rules = (FOLDER / "99-kvm.rules").read_text().splitlines()
+    assert rules[-1] == 'KERNEL=="kvm", GROUP="kvm", MODE="0666", OPTIONS+="static_node=kvm"'
+    assert all(line.startswith("#") for line in rules[:-1])
