@@ -51,13 +51,11 @@ _ADDING: Final = frozenset(
         "SystemCallFilter",
     )
 )
-_HIDDEN_ALWAYS: Final = (
-    "/run/dbus",
-    "/run/docker.sock",
-    "/run/podman",
-    "/run/systemd/resolve",
-    "/run/user",
-)
+_HIDDEN_ALWAYS: Final = ("/run/dbus", "/run/podman", "/run/systemd/resolve", "/run/user")
+_HIDDEN_SOCKET: Final = "-/run/docker.sock"
+_SYSTEMD: Final = PurePosixPath("/run/systemd")
+# As many folders are above what lies in a folder of /run: that one, /run and the root.
+_DIRECTLY_BELOW_RUN: Final = 3
 
 
 def format_drop_in(policy: Policy, service: PolicyService) -> str:
@@ -89,7 +87,7 @@ def _settings(policy: Policy, service: PolicyService) -> Mapping[str, tuple[str,
     }
     settings |= _privileges(service)
     settings |= _network(policy, service)
-    settings["InaccessiblePaths"] = tuple(f"-{path}" for path in hidden_paths(policy, service))
+    settings |= _sockets(policy, service)
     if service.writes:
         settings["ReadWritePaths"] = (" ".join(service.writes),)
     return {setting: values for setting, values in settings.items() if values}
@@ -138,14 +136,38 @@ def _network(policy: Policy, service: PolicyService) -> Mapping[str, tuple[str, 
     return settings
 
 
-def hidden_paths(policy: Policy, service: PolicyService) -> Iterator[str]:
-    """Give the folders of Unix sockets that a service must not reach, sorted.
+def _sockets(policy: Policy, service: PolicyService) -> Mapping[str, tuple[str, ...]]:
+    """Hide the sockets of others, and keep the folder of one's own while others hide it.
 
-    A folder is hidden rather than a socket, which may be made after the service has started.
+    A folder is covered rather than a socket, which may be made after the service has started. What
+    covers it makes it too, as a path that has to be inaccessible would not; and a folder that were
+    removed, and made again, would come out from under its cover.
     """
+    covers = tuple(f"{path}:ro,mode=0000" for path in hidden_paths(policy, service))
+    own = [PurePosixPath(each.path) for each in policy.sockets if each.user == service.user]
+    keeps = any(_covered_folder(path) == path.parent for path in own)
+    return {
+        "InaccessiblePaths": (_HIDDEN_SOCKET,),
+        "RuntimeDirectoryPreserve": ("yes",) if keeps else (),
+        "TemporaryFileSystem": covers,
+    }
+
+
+def _covered_folder(socket: PurePosixPath) -> PurePosixPath:
+    """Give the folder directly below /run, which stays when one within it goes.
+
+    That of systemd is everybody's: there it is the socket's own.
+    """
+    if len(socket.parents) <= _DIRECTLY_BELOW_RUN or _SYSTEMD in socket.parents:
+        return socket.parent
+    return socket.parents[-_DIRECTLY_BELOW_RUN]
+
+
+def hidden_paths(policy: Policy, service: PolicyService) -> Iterator[str]:
+    """Give the folders of Unix sockets that a service must not reach, sorted."""
     own = {each.path for each in policy.sockets if each.user == service.user}
     seen = [PurePosixPath(path) for path in (*own, *service.sees_sockets, *service.writes)]
-    folders = {str(PurePosixPath(each.path).parent) for each in policy.sockets}
+    folders = {str(_covered_folder(PurePosixPath(each.path))) for each in policy.sockets}
     for folder in sorted({*_HIDDEN_ALWAYS, *folders}):
         place = PurePosixPath(folder)
         if not any(path == place or place in path.parents for path in seen):

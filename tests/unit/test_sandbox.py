@@ -56,11 +56,7 @@ Group=names
 IPAddressAllow=
 IPAddressAllow=localhost 192.0.2.53
 IPAddressDeny=any
-InaccessiblePaths=-/run/dbus
 InaccessiblePaths=-/run/docker.sock
-InaccessiblePaths=-/run/podman
-InaccessiblePaths=-/run/systemd/resolve
-InaccessiblePaths=-/run/user
 KeyringMode=private
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
@@ -90,6 +86,10 @@ SystemCallErrorNumber=EPERM
 SystemCallFilter=
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+TemporaryFileSystem=/run/dbus:ro,mode=0000
+TemporaryFileSystem=/run/podman:ro,mode=0000
+TemporaryFileSystem=/run/systemd/resolve:ro,mode=0000
+TemporaryFileSystem=/run/user:ro,mode=0000
 UMask=0077
 User=names
 """
@@ -152,12 +152,18 @@ def test_sockets_of_others_are_hidden_and_own_and_seen_ones_are_not() -> None:
         sockets=(
             PolicySocket("tor", "debian-tor", "/run/tor/control", ("tor-control",)),
             PolicySocket("names", "names", "/run/names/query", ("everyone",)),
+            PolicySocket("models", "models", "/run/models/one/socket", ("everyone",)),
         ),
     )
-    assert "/run/tor" in hidden_paths(policy, SERVICE)
+    assert {"/run/tor", "/run/models"} <= set(hidden_paths(policy, SERVICE))
     assert "/run/names" not in hidden_paths(policy, SERVICE)
     seeing = replace(SERVICE, sees_sockets=("/run/tor/control", "/run/dbus/system_bus_socket"))
     assert not {"/run/tor", "/run/dbus"} & set(hidden_paths(policy, seeing))
+    # Made again, its folder would come out from under what hides it from others.
+    assert settings(policy, SERVICE)["RuntimeDirectoryPreserve"] == ["yes"]
+    models = replace(SERVICE, user="models")
+    assert "RuntimeDirectoryPreserve" not in settings(policy, models)
+    assert "RuntimeDirectoryPreserve" not in settings(EMPTY, SERVICE)
 
 
 def test_relaxed_setting_stands_with_its_reason() -> None:
