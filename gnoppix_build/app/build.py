@@ -11,6 +11,7 @@ from gnoppix_build.plan.steps import (
     Apply,
     Bootstrap,
     Fetch,
+    FetchModel,
     Install,
     MakeInitrd,
     MakesTree,
@@ -55,8 +56,8 @@ class Workshop(Protocol):
     def why_missing(self, step: Step) -> str:
         """Say what changed since the step's last result."""
 
-    def fetch(self, step: Step, action: Fetch) -> None:
-        """Bring .debs into the pool."""
+    def fetch(self, step: Step, action: Fetch | FetchModel) -> None:
+        """Bring .debs, or a model, into the pool."""
 
     def tree(self, step: Step, action: MakesTree) -> AbstractContextManager[Path]:
         """Make a tree that lasts as long as the block."""
@@ -78,7 +79,7 @@ def carry_out(
     results: dict[str, Path] = {}
     for step in plan.steps:
         match step.action:
-            case Fetch() | Bootstrap() | Install() | Apply() | Unpack() | Place():
+            case Fetch() | FetchModel() | Bootstrap() | Install() | Apply() | Unpack() | Place():
                 continue  # their trees are made only when packing them turns out to be needed
             case PackLayer() | MakeInitrd() | PackOutput():
                 results[step.id] = _keep_or_make(plan, step, step.action, workshop, progress)
@@ -123,7 +124,7 @@ def _make_layer(
     progress: Progress,
 ) -> Path:
     for earlier in plan.steps:
-        if isinstance(earlier.action, Fetch) and earlier.action.layer == action.layer:
+        if isinstance(earlier.action, Fetch | FetchModel) and earlier.action.layer == action.layer:
             with progress.running(earlier, why):
                 workshop.fetch(earlier, earlier.action)
     maker = plan.step(action.tree)

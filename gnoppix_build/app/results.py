@@ -9,8 +9,21 @@ from gnoppix_build.app.build import Outcome
 from gnoppix_build.lock.model import Lock
 from gnoppix_build.lock.text import format_lock
 from gnoppix_build.plan.steps import Plan
+from gnoppix_build.resolve.models import ChosenModel
 
 FORMAT_VERSION = 1
+
+
+def _describe_model(model: ChosenModel) -> Mapping[str, object]:
+    needed = model.need
+    return {
+        "name": model.name,
+        "licence": model.declaration.licence,
+        "size": model.size,
+        "sha256": model.sha256,
+        "context": model.context,
+        "memory": {**asdict(needed), "total": needed.total},
+    }
 
 
 def describe_build(plan: Plan, lock: Lock, outcomes: Sequence[Outcome]) -> Mapping[str, bytes]:
@@ -19,6 +32,7 @@ def describe_build(plan: Plan, lock: Lock, outcomes: Sequence[Outcome]) -> Mappi
         "format_version": FORMAT_VERSION,
         "profile": plan.profile,
         "epoch": plan.epoch,
+        "models": [_describe_model(each) for each in plan.models],
         "steps": [asdict(outcome) for outcome in outcomes],
     }
     installed = sorted(

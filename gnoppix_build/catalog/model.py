@@ -26,6 +26,7 @@ from gnoppix_build.language.leaves import (
 
 MODELS_FOLDER: Final = "/usr/share/gnoppix/models"
 MIB: Final = 1024**2
+GIB: Final = 1024**3
 # Measured with 0.7.0 and a batch of 512 tokens, docs/measured.md: what a server needs beside
 # weights and cache is this, and for each token of the batch so many vectors of the model's width.
 _SERVER: Final = 23 * MIB
@@ -150,9 +151,12 @@ class Model(Declaration):
         return not isinstance(self.sha256, FromOption)
 
     @property
-    def estimated_bytes(self) -> int:
-        """Tell the size of the file, as far as it follows from parameters and quantisation."""
-        return round(self.parameters * BITS_PER_WEIGHT[self.quantisation] / 8)
+    def file_size(self) -> int:
+        """Tell the size of the file in bytes, an estimate if only a profile can tell."""
+        if isinstance(self.bytes, FromOption):
+            return round(self.parameters * BITS_PER_WEIGHT[self.quantisation] / 8)
+        size: int = self.bytes
+        return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,3 +187,16 @@ def need(model: Model, weights: int, context: int) -> Need:
 def path_of_model(name: str) -> str:
     """Say where a model lies in an image."""
     return f"{MODELS_FOLDER}/{name}.gguf"
+
+
+def spell_size(number: int) -> str:
+    """Write a number of bytes to one decimal place."""
+    return f"{number / GIB:.1f} GiB" if number >= GIB else f"{number / MIB:.1f} MiB"
+
+
+def spell_need(needed: Need) -> str:
+    """Write a sum with its parts."""
+    return (
+        f"{spell_size(needed.total)} of memory: weights {spell_size(needed.weights)}, "
+        f"cache {spell_size(needed.kv)}, overhead {spell_size(needed.overhead)}"
+    )

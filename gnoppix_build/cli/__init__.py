@@ -7,7 +7,8 @@ from importlib import import_module, resources
 import click
 
 from gnoppix_build import __version__
-from gnoppix_build.effects.faults import Fault
+from gnoppix_build.diagnostics import format_diagnostic
+from gnoppix_build.effects.faults import Fault, MistakeFault
 
 VERBS = "verbs"
 INTERRUPTED = 130
@@ -60,6 +61,10 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except MistakeFault as fault:
+        for diagnostic in fault.diagnostics:
+            click.echo(format_diagnostic(diagnostic, fault.sources), err=True)
+        sys.exit(fault.exit_code)
     except Fault as fault:
         click.echo(f"error[{fault.code}]: {fault.message}", err=True)
         if fault.hint:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gnoppix_build.app.assembly import plan_profile
 from gnoppix_build.cli import locks, session
+from gnoppix_build.cli.progress import ByteProgress
 from gnoppix_build.effects.apt_mirrors import host_mirrors
 from gnoppix_build.effects.faults import EnvironmentFault
 from gnoppix_build.effects.process import require_tool
@@ -48,6 +49,7 @@ def open_workshop(plan: Plan, resolved: Resolved) -> Iterator[HostWorkshop]:
             host_mirrors(resolved.mirror),
             cache / "pool",
             cache / "logs" / resolved.name,
+            ByteProgress().tell,
         )
         with workshop:
             yield workshop

@@ -7,6 +7,27 @@ from typing import Any
 
 import click
 
+
+class SizeType(click.ParamType[int]):
+    """A size as a profile writes it, in bytes."""
+
+    name = "size"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Read it."""
+        from pydantic import TypeAdapter, ValidationError
+
+        from gnoppix_build.language.leaves import Size
+
+        try:
+            size: int = TypeAdapter(Size).validate_python(value)
+        except ValidationError:
+            self.fail(f"`{value}` is no size: write it as in `8 GiB`", param, ctx)
+        return size
+
+
 type_of_folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

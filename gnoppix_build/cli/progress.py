@@ -10,11 +10,13 @@ from pathlib import Path
 import click
 
 from gnoppix_build.app.build import Outcome
+from gnoppix_build.catalog.model import spell_size
 from gnoppix_build.effects.faults import CommandFault
 from gnoppix_build.plan.steps import Step
 
 SHOWN = 160
 LOG_LINES = 8
+SECONDS_BETWEEN_LINES = 5.0
 
 
 class LineProgress:
@@ -49,6 +51,21 @@ class LineProgress:
     def outcomes(self) -> tuple[Outcome, ...]:
         """Give what was told so far."""
         return tuple(self._outcomes)
+
+
+class ByteProgress:
+    """Prints a line every few seconds while a large file arrives."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def tell(self, step: str, arrived: int, total: int) -> None:
+        """Tell how many bytes of a file are there."""
+        if (now := time.monotonic()) - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            share = 100 * arrived // total
+            sizes = f"{spell_size(arrived)} of {spell_size(total)}"
+            click.echo(f"{step:<20} {share:5} %  {sizes}", err=True)
 
 
 def _shorten(text: str) -> str:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The world's failures: exceptions under one base class, each with its exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from gnoppix_build.diagnostics import Diagnostic
 
 
 class Fault(Exception):
@@ -48,6 +50,18 @@ class DigestFault(Fault):
 
     exit_code = 7
     code = "digest"
+
+
+class MistakeFault(Fault):
+    """What came from outside shows a mistake in a file; `sources` maps file names to texts."""
+
+    exit_code = 3
+    code = "profile"
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
+        super().__init__(diagnostics[0].message)
+        self.diagnostics = tuple(diagnostics)
+        self.sources = sources
 
 
 class BusyFault(Fault):

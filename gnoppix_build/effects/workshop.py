@@ -2,8 +2,9 @@
 """Carrying out a plan's actions with the real tools, on this host."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Self, assert_never
 
@@ -12,6 +13,7 @@ from gnoppix_build.effects import (
     initrd,
     iso,
     layers,
+    models,
     namespaces,
     pool,
     private_root,
@@ -25,6 +27,7 @@ from gnoppix_build.plan.steps import (
     Blob,
     Bootstrap,
     Fetch,
+    FetchModel,
     Install,
     MakeInitrd,
     MakesTree,
@@ -40,15 +43,25 @@ from gnoppix_build.plan.steps import (
 class HostWorkshop:
     """Works in the store's staging; mounts are private to this process and gone with it.
 
-    `logs` takes a file a step. Use it as a context: it ends the mounts.
+    `logs` takes a file a step. `tell_bytes` is told of a large file on its way: the step, the bytes
+    that are there, and those that there will be. Use it as a context: it ends the mounts.
     """
 
-    def __init__(self, plan: Plan, store: Store, mirrors: Mirrors, pool: Path, logs: Path) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        mirrors: Mirrors,
+        pool: Path,
+        logs: Path,
+        tell_bytes: Callable[[str, int, int], None],
+    ) -> None:
         self._plan = plan
         self._store = store
         self._mirrors = mirrors
         self._pool = pool
         self._logs = logs
+        self._tell_bytes = tell_bytes
         self._results: dict[str, Path] = {}
         self._mounted: dict[str, Path] = {}
         self._stack = ExitStack()
@@ -93,9 +106,16 @@ class HostWorkshop:
             self._mounted[name] = place
         return self._mounted[name]
 
-    def fetch(self, step: Step, action: Fetch) -> None:
-        """Bring .debs into the pool."""
-        pool.fetch(action.packages, self._mirrors, self._pool, self.log_of(step))
+    def fetch(self, step: Step, action: Fetch | FetchModel) -> None:
+        """Bring .debs, or a model, into the pool."""
+        match action:
+            case Fetch():
+                pool.fetch(action.packages, self._mirrors, self._pool, self.log_of(step))
+            case FetchModel():
+                tell = partial(self._tell_bytes, step.id)
+                models.fetch_model(action.model, self._pool, self.log_of(step), tell)
+            case _:
+                assert_never(action)
 
     @contextmanager
     def tree(self, step: Step, action: MakesTree) -> Iterator[Path]:

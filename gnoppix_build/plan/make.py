@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from gnoppix_build.lock.model import Lock, PackageSet
-from gnoppix_build.plan.payloads import plan_private_roots
+from gnoppix_build.plan.payloads import plan_models, plan_private_roots
 from gnoppix_build.plan.steps import (
     Apply,
     Bootstrap,
@@ -75,7 +75,10 @@ def make_plan(
         tree, {**common, "ansible": versions.ansible, **below}, packing, compression
     )
     initrd = _initrd_step(tree, {**common, **below})
-    payloads = tuple(plan_private_roots(tree, lock.private_roots, common, packing, compression))
+    payloads = (
+        *plan_private_roots(tree, lock.private_roots, common, packing, compression),
+        *plan_models(tree.models, common, packing),
+    )
     layers = (base, packages, *payloads, configuration)
     image = _output_step(tree, layers, initrd, {**common, **packing})
     made = tuple(step for steps in layers for step in steps)

@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Final
 
+from gnoppix_build.catalog.model import path_of_model
 from gnoppix_build.lock.model import LockedRoot
 from gnoppix_build.plan.steps import (
     PLACED_MODE,
     Blob,
     Compression,
     Fetch,
+    FetchModel,
     Layer,
     PackLayer,
     Place,
@@ -19,6 +21,7 @@ from gnoppix_build.plan.steps import (
     digest_of,
 )
 from gnoppix_build.render.tree import RenderedTree
+from gnoppix_build.resolve.models import ChosenModel
 
 ROOTS_FOLDER: Final = "/usr/lib/gnoppix/private-roots"
 
@@ -55,6 +58,23 @@ def plan_private_roots(
         )
         path = f"{ROOTS_FOLDER}/{locked.component}.squashfs"
         yield (fetch, unpack, pack, *place_file(layer, path, pack, inputs, packing))
+
+
+def plan_models(
+    models: tuple[ChosenModel, ...], inputs: Mapping[str, str], packing: Mapping[str, str]
+) -> Iterator[tuple[Step, ...]]:
+    """Plan a layer for each model; the last step of each packs the layer."""
+    for model in models:
+        layer = f"model-{model.name}"
+        fetch = Step(
+            f"fetch {layer}",
+            FetchModel(layer, model),
+            f"{model.size} bytes, {model.declaration.licence}",
+            {"model": model.sha256},
+        )
+        blob = Blob(model.name, model.size, model.sha256)
+        path = path_of_model(model.name)
+        yield (fetch, *place_file(layer, path, blob, inputs, packing))
 
 
 def place_file(

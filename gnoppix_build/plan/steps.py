@@ -10,6 +10,7 @@ from typing import Final, Literal
 from gnoppix_build.catalog.private_root import PrivateRoot
 from gnoppix_build.lock.model import Package
 from gnoppix_build.render.tree import ImageFile
+from gnoppix_build.resolve.models import ChosenModel
 
 Layer = str
 """`tools`, `base`, `packages`, `configuration`, or the name of a layer that carries one file."""
@@ -27,6 +28,14 @@ class Fetch:
 
     layer: Layer
     packages: tuple[Package, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchModel:
+    """Bring the file of a model into the pool, and hold it against what is declared of it."""
+
+    layer: Layer
+    model: ChosenModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +120,7 @@ class PackOutput:
 
 
 MakesTree = Bootstrap | Install | Apply | Unpack | Place
-Action = Fetch | MakesTree | PackLayer | MakeInitrd | PackOutput
+Action = Fetch | FetchModel | MakesTree | PackLayer | MakeInitrd | PackOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,12 @@ class Plan:
     profile: str
     epoch: int
     steps: tuple[Step, ...]
+
+    @property
+    def models(self) -> tuple[ChosenModel, ...]:
+        """Give the models that the image carries."""
+        actions = (step.action for step in self.steps)
+        return tuple(each.model for each in actions if isinstance(each, FetchModel))
 
     def step(self, step_id: str) -> Step:
         """Give the step of a name."""

@@ -14,6 +14,7 @@ from gnoppix_build.render.sources import ComponentReader
 from gnoppix_build.render.tree import RenderedTree
 from gnoppix_build.resolve.membership import groups_of_users
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
+from gnoppix_build.resolve.models import find_models
 
 LAYERS: Final = ("base", "packages")
 _TASKS_FILE: Final = "main.yml"
@@ -62,6 +63,7 @@ def render(
             for argument in contribution.kernel_arguments
         ),
         private_roots=wanted_roots(resolved),
+        models=tuple(find_models(resolved.components)),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gnoppix_build.catalog.private_root import PrivateRoot
+from gnoppix_build.resolve.models import ChosenModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class RenderedTree:
     `files` maps a path in the ansible-runner private data directory to its bytes;
     `configuration` is the part of it that lands in the image; `sysusers` maps a
     layer to sysusers.d(5) lines; `packages` maps a layer to package names; `private_roots` maps
-    a component to the root of its own that it runs in.
+    a component to the root of its own that it runs in; `models` have a layer each.
     """
 
     profile: str
@@ -36,3 +37,4 @@ class RenderedTree:
     packages: Mapping[str, tuple[str, ...]]
     kernel_arguments: tuple[str, ...]
     private_roots: Mapping[str, PrivateRoot]
+    models: tuple[ChosenModel, ...] = ()

@@ -4,21 +4,18 @@
 from collections.abc import Iterator
 from typing import assert_never
 
-from gnoppix_build.catalog.declaration import FromOption
 from gnoppix_build.catalog.manifest import Manifest
 from gnoppix_build.catalog.model import (
-    MIB,
     HubFile,
-    Model,
     ModelSource,
     OwnFile,
     WebFile,
     WheelMember,
     need,
+    spell_need,
+    spell_size,
 )
 from gnoppix_build.report.words import code, listing
-
-_GIB = 1024 * MIB
 
 
 def model_lines(manifest: Manifest) -> Iterator[str]:
@@ -33,27 +30,14 @@ def model_lines(manifest: Manifest) -> Iterator[str]:
     yield f"licence: {model.licence}"
     yield f"from {_source(model.source)}"
     if model.is_verified:
-        yield f"{size(file_size(model))}, sha256 {model.sha256}"
+        yield f"{spell_size(model.file_size)}, sha256 {model.sha256}"
     else:
         yield (
-            f"about {size(file_size(model))}; its bytes were not verified, so a profile has to "
-            "tell their digest"
+            f"about {spell_size(model.file_size)}; its bytes were not verified, so a profile "
+            "has to tell their digest"
         )
-    needed = need(model, file_size(model), model.context)
-    yield (
-        f"at most {model.context} tokens, for which it needs {size(needed.total)}: weights "
-        f"{size(needed.weights)}, cache {size(needed.kv)}, overhead {size(needed.overhead)}"
-    )
-
-
-def file_size(model: Model) -> int:
-    """Give the size of a model's file in bytes; an estimate if only a profile can tell."""
-    return model.estimated_bytes if isinstance(model.bytes, FromOption) else model.bytes
-
-
-def size(number: int) -> str:
-    """Write a number of bytes to one decimal place."""
-    return f"{number / _GIB:.1f} GiB" if number >= _GIB else f"{number / MIB:.1f} MiB"
+    needed = need(model, model.file_size, model.context)
+    yield f"at most {model.context} tokens, for which it needs {spell_need(needed)}"
 
 
 def _count(number: int) -> str:

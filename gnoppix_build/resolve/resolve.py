@@ -13,6 +13,7 @@ from gnoppix_build.language.suggestion import did_you_mean
 from gnoppix_build.resolve.choose import Chosen, choose_components
 from gnoppix_build.resolve.graph import check_conflicts, check_requirements, order_components
 from gnoppix_build.resolve.inherit import Family, load_family, profile_names
+from gnoppix_build.resolve.memory import check_memory
 from gnoppix_build.resolve.merge import Merger
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent, Target
 from gnoppix_build.resolve.rules import check_selection
@@ -100,6 +101,7 @@ def _resolve_family(
     )
     diagnostics += check_selection(selection)
     diagnostics += check_settings(merged, family.members, catalog)
+    diagnostics += check_memory(merged, family.members)
     return merged
 
 

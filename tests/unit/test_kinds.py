@@ -15,6 +15,13 @@ summary: A way of its own
 declares: [egress]
 because: people choose it for where it sends
 """
+MODEL = """\
+layer: packages
+summary: Data only
+declares: [model]
+never-has: [files]
+because: a model is data
+"""
 AUDIT = """\
 layer: packages
 summary: Checks only
@@ -23,11 +30,13 @@ because: an audit leaves a system as it is
 """
 
 
-def said(manifest: str) -> str:
+def said(manifest: str, *, with_files: bool = False) -> str:
     sources = {
         f"{KINDS_FOLDER}/anonymity-service.yaml": ANONYMITY,
         f"{KINDS_FOLDER}/audit.yaml": AUDIT,
+        f"{KINDS_FOLDER}/ai-model.yaml": MODEL,
         "c/one/component.yaml": manifest,
+        **({"c/one/files/x": ""} if with_files else {}),
     }
     catalog = load_catalog([Path("c")], WrittenSources(sources))
     return "\n".join(format_diagnostic(each, catalog.sources) for each in catalog.diagnostics)
@@ -61,6 +70,48 @@ c/one/component.yaml:3:1: error[contract]: a component of the kind `audit` decla
 3 | packages: [vim]
   | ^^^^^^^^
   = hint: an audit leaves a system as it is"""
+    )
+
+
+DECLARED_MODEL = """\
+model:
+  format: gguf
+  source: {url: "https://example.org/m.gguf"}
+  bytes: 1
+  sha256: "0000000000000000000000000000000000000000000000000000000000000000"
+  licence: CC0-1.0
+  purpose: test
+  languages: [en]
+  parameters: 1
+  quantisation: F32
+  architecture: llama
+  context: 1
+  layers: 1
+  kv-heads: 1
+  head-dim: 1
+  width: 1
+"""
+
+
+def test_model_is_data_only() -> None:
+    manifest = f"kind: ai-model\nsummary: one\n{DECLARED_MODEL}"
+    assert said(manifest) == ""
+    assert (
+        said(manifest, with_files=True)
+        == """\
+c/one/component.yaml:1:7: error[contract]: a component of the kind `ai-model` has no folder `files`
+  |
+1 | kind: ai-model
+  |       ^^^^^^^^
+  = hint: a model is data"""
+    )
+    assert (
+        said(f"kind: audit\nsummary: one\n{DECLARED_MODEL}")
+        == """\
+c/one/component.yaml:3:1: error[contract]: a component of the kind `audit` is no model
+  |
+3 | model:
+  | ^^^^^"""
     )
 
 

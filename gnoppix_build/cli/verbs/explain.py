@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`build-image explain`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -20,12 +21,15 @@ from gnoppix_build.cli.options import (
 @format_option
 def verb(profile: str, folders: tuple[Path, ...], target: str, form: str) -> None:
     """Tell what a profile decides: each component, each option, and the places that decided it."""
+    from gnoppix_build.catalog.model import spell_need
     from gnoppix_build.cli import session
     from gnoppix_build.resolve.model import spell
+    from gnoppix_build.resolve.models import find_models
 
     resolved = session.require_profile(
         profile, folders, "machine" if target == "machine" else "image"
     )
+    needs = {model.name: model.need for model in find_models(resolved.components)}
     if form == "json":
         session.show_json(
             {
@@ -35,6 +39,7 @@ def verb(profile: str, folders: tuple[Path, ...], target: str, form: str) -> Non
                         "name": each.name,
                         "reason": each.reason,
                         "options": {key: spell(value) for key, value in each.options.items()},
+                        **({"memory": asdict(needs[each.name])} if each.name in needs else {}),
                     }
                     for each in resolved.components
                 ],
@@ -44,6 +49,8 @@ def verb(profile: str, folders: tuple[Path, ...], target: str, form: str) -> Non
     for component in resolved.components:
         click.echo(f"{component.name}: {component.manifest.summary}")
         click.echo(f"    {component.reason}")
+        if model := component.manifest.model:
+            click.echo(f"    {spell_need(needs[component.name])}; licence: {model.licence}")
         for name, value in component.options.items():
             click.echo(f"    {name} = {spell(value)}")
             for definition in component.definitions.get(name, ()):
