@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The workflows of docs/ci, run: what is shown there works."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from bench import TIMES, wants_all_profiles
+from lab_root import make_lab_root
+from runner import (
+    Container,
+    GitHub,
+    copy_checkout,
+    fetch_wheels,
+    read_workflow,
+)
+
+from gnoppix_build.effects.results import check_sums
+
+# What an image of Debian in a registry has besides the essential packages and apt.
+PACKAGES = ("mount", "passwd")
+PROFILES = "profiles/minimal.yaml"
+SLOW_STEPS = ("Build the image", "Verify the image")
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels")
+    fetch_wheels(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def container(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Container:
+    """Give a container that is clean when the first job begins; what it installs stays."""
+    return start_container(wheels, tmp_path_factory.mktemp("container"))
+
+
+def start_container(wheels: Path, work: Path) -> Container:
+    container = Container(make_lab_root(PACKAGES), work, wheels)
+    container.start()
+    return container
+
+
+def tell_times(workflow: str, *containers: Container) -> None:
+    for ran in (ran for container in containers for ran in container.ran):
+        TIMES.append(f"{workflow}: {ran.name:<40} {ran.seconds:6.1f} s")
+
+
+def test_github_workflow_runs_in_a_clean_root(
+    container: Container, wheels: Path, tmp_path: Path
+) -> None:
+    """An image is built in `./run test-all` only, by a job in a container of its own."""
+    workflow = read_workflow("github.yml")
+    workflow["env"]["PROFILES"] = PROFILES
+    kept = tmp_path / "kept"
+    github = GitHub(workflow, kept)
+    github.run_job("plan", container)
+    assert [path.name for path in kept.rglob("*.lock")] == ["minimal.lock"]
+    (variant,) = github.matrix_of("build")
+    assert (variant["profile"], variant["name"]) == (PROFILES, "minimal")
+    if wants_all_profiles():
+        another = start_container(wheels, tmp_path / "another")
+        github.run_job("build", another, matrix=variant)
+        check_sums(kept / "minimal-iso")
+        assert json.loads((kept / "minimal-iso" / "verify.json").read_text())["verdict"] == "pass"
+        tell_times("github.yml", container, another)
+    else:
+        github.run_job("build", container, matrix=variant, without=SLOW_STEPS)
+        assert (container.checkout / "out" / "minimal" / "minimal.lock").exists()
+
+
+def test_gitlab_pipeline_runs_in_a_clean_root(container: Container) -> None:
+    """The job of the child pipeline is cut off where it builds, which GitHub's shows."""
+    parent = read_workflow("gitlab.yml")
+    copy_checkout(container.checkout)
+    variables = {**parent["variables"], "PROFILES": PROFILES}
+    ran = container.run_gitlab_job(parent["plan"], variables)
+    assert ran.status == 0, ran.said
+    for report in ("gl-code-quality-report.json", "mistakes/minimal.yaml.json"):
+        assert json.loads((container.checkout / report).read_text()) == []
+    child = yaml.safe_load((container.checkout / "builds.yml").read_text())
+    assert child.pop("include") == variables["BUILD_TEMPLATE"] == "/docs/ci/gitlab-build.yml"
+    ((name, job),) = child.items()
+    assert (name, job["variables"]["FOLDER"]) == ("minimal iso", "out/minimal")
+    assert len(job["variables"]["DIGEST"]) == len("f" * 64)
+    template = read_workflow("gitlab-build.yml")
+    made = template[job["extends"]]
+    made["script"] = [*made["script"][:-2], 'build-image plan -- "$PROFILE"']
+    ran = container.run_gitlab_job(made, {**template["variables"], **job["variables"]})
+    assert ran.status == 0, ran.said
+    assert job["variables"]["DIGEST"][:12] in ran.said
