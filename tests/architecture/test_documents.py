@@ -88,6 +88,14 @@ def test_readme_lists_the_profiles_that_are_shipped() -> None:
     assert shipped <= set(listed)
 
 
+def test_readme_says_what_each_verb_does() -> None:
+    """A row a verb, and no verb that there is not."""
+    readme = (PROJECT / "README.md").read_text()
+    listed = re.findall(r"^\| `([a-z]+)` \| \S.* \| (?:no|yes) \|$", readme, re.MULTILINE)
+    verbs = (PROJECT / "gnoppix_build" / "cli" / "verbs").glob("[a-z]*.py")
+    assert sorted(listed) == sorted(path.stem for path in verbs)
+
+
 @pytest.mark.parametrize(
     "document",
     ["README.md", "contrib/buildbot/README.md"]
