@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,30 +15,50 @@ PACKAGE = PROJECT / "gnoppix_build"
 DATA_FOLDERS = frozenset({"components", "__pycache__"})
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param(("ruff", "check", "--output-format=concise"), id="ruff"),
-        pytest.param(("ruff", "format", "--check"), id="format"),
-        pytest.param(("mypy",), id="types"),
-        pytest.param(("lint-imports", "--no-cache"), id="layers"),
-        pytest.param(("yamllint", "--strict", "."), id="yaml"),
-        pytest.param(("ansible-lint", "--offline", "--profile=production"), id="playbooks"),
-    ],
-)
-def test_tool_finds_nothing(command: tuple[str, ...]) -> None:
-    program, *arguments = command
+TOOLS_AND_OPTIONS = {
+    "types": ("mypy",),
+    "playbooks": ("ansible-lint", "--offline", "--profile=production"),
+    "ruff": ("ruff", "check", "--output-format=concise"),
+    "format": ("ruff", "format", "--check"),
+    "layers": ("lint-imports", "--no-cache"),
+    "yaml": ("yamllint", "--strict", "."),
+}
+
+
+@pytest.fixture(scope="module")
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, tuple["subprocess.Popen[bytes]", Path]]]:
+    """Start the tools that this run asks for, all at once: one waits where another computes."""
     environment = {**os.environ, "NO_COLOR": "1", "PATH": f"{TOOLS}{os.pathsep}{os.defpath}"}
-    said = subprocess.run(
-        (TOOLS / program, *arguments),
-        cwd=PROJECT,
-        env=environment,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert said.returncode == 0, f"{' '.join(command)}\n{said.stdout}"
+    folder = tmp_path_factory.mktemp("tools")
+    items = [item for item in request.session.items if item.path == request.path]
+    asked = {item.callspec.params["name"] for item in items if hasattr(item, "callspec")}
+    started = {}
+    for name in TOOLS_AND_OPTIONS.keys() & asked:
+        program, *arguments = TOOLS_AND_OPTIONS[name]
+        said = folder / name
+        with said.open("wb") as talk:
+            process = subprocess.Popen(
+                (TOOLS / program, *arguments),
+                cwd=PROJECT,
+                env=environment,
+                stdout=talk,
+                stderr=subprocess.STDOUT,
+            )
+        started[name] = process, said
+    yield started
+    for process, _ in started.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("name", TOOLS_AND_OPTIONS)
+def test_tool_finds_nothing(
+    name: str, running: dict[str, tuple["subprocess.Popen[bytes]", Path]]
+) -> None:
+    process, said = running[name]
+    assert process.wait() == 0, f"{' '.join(TOOLS_AND_OPTIONS[name])}\n{said.read_text()}"
 
 
 def test_every_layer_is_a_package() -> None:
