@@ -17,7 +17,7 @@ from net_namespace import Namespace
 from gnoppix_build.render.tree import ImageFile
 from gnoppix_build.targets.shell import CommandOutcome
 
-START_S = 40.0
+START_S = 150.0
 STOP_S = 10.0
 NUMBERS = count()
 HIERARCHIES = tuple(Path("/sys/fs/cgroup", name) for name in ("", "systemd", "unified"))
