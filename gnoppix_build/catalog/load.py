@@ -101,34 +101,38 @@ def load_catalog(folders: Sequence[Path], reader: SourceReader) -> Catalog:
     )
 
 
-def _load_kind(path: Path, reader: SourceReader, loading: _Loading) -> None:
+def _read_tree(path: Path, reader: SourceReader, loading: _Loading) -> Node | None:
+    """Read a file's tree; its text is kept for messages, and its mistakes with the others."""
     document = read_document(path, reader)
     loading.sources[document.name] = document.text
     loading.diagnostics += document.diagnostics
-    if document.root is None:
+    return document.root
+
+
+def _load_kind(path: Path, reader: SourceReader, loading: _Loading) -> None:
+    root = _read_tree(path, reader, loading)
+    if root is None:
         return
-    decoded = decode(document.root, Kind)
+    decoded = decode(root, Kind)
     loading.diagnostics += decoded.diagnostics
     if decoded.value:
         loading.kinds[path.stem] = decoded.value
 
 
 def _load_features(path: Path, reader: SourceReader, loading: _Loading) -> None:
-    document = read_document(path, reader)
-    loading.sources[document.name] = document.text
-    loading.diagnostics += document.diagnostics
-    if document.root is None:
+    root = _read_tree(path, reader, loading)
+    if root is None:
         return
-    decoded = decode(document.root, FeatureFile)
+    decoded = decode(root, FeatureFile)
     loading.diagnostics += decoded.diagnostics
     for name, feature in decoded.value.features.items() if decoded.value else ():
         if other := loading.features.get(name):
             message = f"there are two features `{name}`"
-            place = key_span(document.root, ("features", name))
+            place = key_span(root, ("features", name))
             note = Note("the other one", other.node.span)
             loading.diagnostics.append(Diagnostic("feature-twice", message, place, (note,)))
             continue
-        features = child(document.root, "features")
+        features = child(root, "features")
         node = child(features, name) if features else None
         assert node is not None, "the feature was read from this tree"
         loading.features[name] = CataloguedFeature(name, feature, node)
@@ -151,23 +155,19 @@ def _load_component(folder: Path, reader: SourceReader, loading: _Loading) -> No
             Diagnostic("manifest-missing", message, start, severity="warning")
         )
         return
-    document = read_document(path, reader)
-    loading.sources[document.name] = document.text
-    loading.diagnostics += document.diagnostics
-    if document.root is None:
+    root = _read_tree(path, reader, loading)
+    if root is None:
         return
     if other := loading.components.get(name):
         note = Note("the other one", other.root.span)
         message = f"there are two components `{name}`"
         loading.diagnostics.append(Diagnostic("component-twice", message, start, (note,)))
         return
-    decoded = decode(document.root, Manifest)
+    decoded = decode(root, Manifest)
     loading.diagnostics += decoded.diagnostics
     if decoded.value is None or decoded.diagnostics:
         return
-    component = _check_component(
-        name, folder, decoded.value, document.root, reader.folders(folder), loading
-    )
+    component = _check_component(name, folder, decoded.value, root, reader.folders(folder), loading)
     if component:
         loading.components[name] = component
 

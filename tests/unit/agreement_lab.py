@@ -11,22 +11,20 @@ destinations that a frame was sent to) and `frames` (hex of every frame that the
 import contextlib
 import json
 import os
-import select
 import socket
 import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
+
+from policy_lab import Wire, run
 
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 NEAR, FAR = "10.9.0.2", "10.9.0.1"
 FAR_CARD = "02:00:00:00:00:01"
 TIMEOUT_S = 0.3
-
-
-def run(*command: str) -> None:
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def lay_cable() -> None:
@@ -124,15 +122,6 @@ def far_in_child(uid: int, destination: list[object]) -> None:
     os.wait()
 
 
-def take_sent(card: socket.socket) -> list[bytes]:
-    frames = []
-    while select.select([card], [], [], 0.02)[0]:
-        frame, where = card.recvfrom(2000)
-        if where[2] == socket.PACKET_OUTGOING:
-            frames.append(frame)
-    return frames
-
-
 def main() -> None:
     task = json.load(sys.stdin)
     Path("/tmp/passwd").write_text(task["passwd"], encoding="utf-8")  # a /tmp of this namespace
@@ -143,16 +132,13 @@ def main() -> None:
     for listener in task["listeners"]:
         serve(*listener)
     near = {name: in_child(uid, task["listeners"]) for name, uid in task["users"].items()}
-    card = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-    card.bind(("wire", 0))
-    take_sent(card)
+    wire = Wire("wire", patience_s=0.02)
     far: dict[str, list[int]] = {}
     frames: list[bytes] = []
     for name, uid in task["users"].items():
         far[name] = []
         for index, destination in enumerate(task["far"]):
-            far_in_child(uid, destination)
-            sent = take_sent(card)
+            sent = wire.sent_during(partial(far_in_child, uid, destination))
             frames += sent
             if sent:
                 far[name].append(index)

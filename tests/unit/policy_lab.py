@@ -106,14 +106,15 @@ def say(said: list[str], arguments: tuple[int, int, str, int]) -> None:
 class Wire:
     """The frames that leave by the cable."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "wire0", patience_s: float = 0.1) -> None:
+        self.patience_s = patience_s
         self.card = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        self.card.bind(("wire0", 0))
+        self.card.bind((name, 0))
 
     def sent_during(self, action: Callable[[], object]) -> list[bytes]:
         self.take()
         action()
-        time.sleep(0.1)
+        time.sleep(self.patience_s)
         return self.take()
 
     def take(self) -> list[bytes]:

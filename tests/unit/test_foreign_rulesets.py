@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rules of other programs beside ours: a verdict of theirs opens nothing that ours drop."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from test_policy import NAMESPACES, PASSWD, minimal, needs_root
+from namespaces import needs_root, run_lab
+from test_policy import minimal
 
 from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.policy.ruleset import format_ruleset
@@ -19,15 +17,8 @@ __all__ = ["minimal"]
 @needs_root
 @pytest.mark.root
 def test_rules_of_a_container_engine_open_nothing(minimal: Resolved, tmp_path: Path) -> None:
-    ruleset = tmp_path / "firewall.nft"
-    ruleset.write_text(format_ruleset(compile_policy(minimal)))
-    passwd = tmp_path / "passwd"
-    passwd.write_text(PASSWD)
-    lab = Path(__file__).with_name("foreign_rules_lab.py")
-    command = (*NAMESPACES, sys.executable, lab, ruleset, passwd)
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout) == {
+    ruleset = format_ruleset(compile_policy(minimal))
+    assert run_lab("foreign_rules_lab.py", ruleset, tmp_path) == {
         "foreign rules alone": {
             "stranger to the published port": "connected",
             "stranger to the machine": "connected",

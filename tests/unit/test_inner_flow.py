@@ -1,36 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A user that talks to itself at ports of the kernel's choice: it alone does, to itself alone."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from inner_flow_lab import USERS
+from namespaces import needs_root, run_lab
 
 from gnoppix_build.policy.model import InnerFlow, Policy, PolicyUser
 from gnoppix_build.policy.ruleset import format_ruleset
 
-LAB = Path(__file__).with_name("inner_flow_lab.py")
-NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-
 
 def answered(policy: Policy, folder: Path) -> set[str]:
     rows = (f"{name}:x:{uid}:{uid}::/:/bin/false\n" for name, uid in {**USERS, "root": 0}.items())
-    (folder / "passwd").write_text("".join(rows))
-    (folder / "ruleset.nft").write_text(format_ruleset(policy))
-    said = subprocess.run(
-        (*NAMESPACES, sys.executable, LAB, folder / "ruleset.nft", folder / "passwd"),
-        check=True,
-        capture_output=True,
-    ).stdout
-    return {pair for pair, is_answered in json.loads(said).items() if is_answered}
+    said = run_lab("inner_flow_lab.py", format_ruleset(policy), folder, "".join(rows))
+    return {pair for pair, is_answered in said.items() if is_answered}
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
+@needs_root
 def test_user_talks_to_itself_and_to_nobody_else(tmp_path: Path) -> None:
     inner = (InnerFlow("a", "one"), InnerFlow("b", "two"))
     users = tuple(PolicyUser(name, uid) for name, uid in USERS.items())
@@ -39,6 +27,6 @@ def test_user_talks_to_itself_and_to_nobody_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
+@needs_root
 def test_nobody_talks_to_itself_undeclared(tmp_path: Path) -> None:
     assert answered(Policy("inner"), tmp_path) == set()

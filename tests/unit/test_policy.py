@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The network policy: compiled from the shipped components, and tried with real packets."""
 
-import json
-import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from namespaces import NAMESPACES, PASSWD, needs_root, run_lab
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
 from gnoppix_build.effects.sources import SourceFolders
@@ -19,15 +17,6 @@ from gnoppix_build.resolve.model import Resolved
 from gnoppix_build.resolve.resolve import resolve
 
 ROOT = Path(__file__).parents[2]
-PASSWD = """\
-root:x:0:0:root:/root:/bin/sh
-debian-tor:x:110:110::/var/lib/tor:/bin/false
-router:x:111:111::/:/usr/sbin/nologin
-systemd-network:x:998:998::/:/usr/sbin/nologin
-user:x:1000:1000::/home/user:/bin/bash
-"""
-NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +74,9 @@ def test_packets_go_where_the_policy_says(minimal: Resolved, tmp_path: Path) -> 
     """There is also a user with a way of its own, whose names are led all the same."""
     policy = compile_policy(minimal)
     router = DirectFlow("router", "router", "tcp")
-    ruleset = tmp_path / "firewall.nft"
-    ruleset.write_text(format_ruleset(replace(policy, direct=(*policy.direct, router))))
-    passwd = tmp_path / "passwd"
-    passwd.write_text(PASSWD)
-    lab = Path(__file__).with_name("policy_lab.py")
-    command = (*NAMESPACES, sys.executable, lab, ruleset, passwd)
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
-    assert ran.returncode == 0, ran.stderr
+    ruleset = format_ruleset(replace(policy, direct=(*policy.direct, router)))
     # [the answer or the error, whether a frame left by the cable]
-    assert json.loads(ran.stdout) == {
+    assert run_lab("policy_lab.py", ruleset, tmp_path) == {
         "user socks": ["socks:marked", False],
         "user far tcp": ["trans:marked", False],
         "root far tcp": ["trans:marked", False],

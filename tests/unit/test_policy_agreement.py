@@ -6,7 +6,6 @@ every user with every listener, and every user with every destination beyond the
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
+from namespaces import NAMESPACES, needs_root
 
 from gnoppix_build.catalog.manifest import Manifest, User
 from gnoppix_build.catalog.network import (
@@ -34,13 +34,9 @@ from gnoppix_build.policy.model import Policy
 from gnoppix_build.policy.ruleset import format_ruleset
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
-]
+pytestmark = [pytest.mark.root, needs_root]
 
 LAB = Path(__file__).with_name("agreement_lab.py")
-NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 PLACE = Span("test", 1, 1, 1, 1)
 USERS = {"one": 901, "two": 902, "three": 903, "four": 904}
 NAMES = some.sampled_from(sorted(USERS))
@@ -127,8 +123,7 @@ def put_into_force(policy: Policy) -> dict[str, dict[str, list[int]]]:
         "far": DESTINATIONS,
     }
     script = 'mount -t tmpfs tmpfs /tmp && exec "$@"'
-    program = LAB.read_text()
-    command = (*NAMESPACES, "sh", "-c", script, "sh", sys.executable, "-c", program)
+    command = (*NAMESPACES, "sh", "-c", script, "sh", sys.executable, LAB)
     done = subprocess.run(
         command, input=json.dumps(task), capture_output=True, text=True, check=False, timeout=90
     )

@@ -6,19 +6,14 @@ from typing import Any
 
 import pytest
 
+from gnoppix_build.checks.credentials import credentials_found, skip_without_credential
+
 UNIT = "gnoppix-openvpn.service"
+CREDENTIALS = tuple(f"openvpn.{name}" for name in ("certificate", "key", "password", "tls-crypt"))
 NO_CAPABILITY = "0000000000000000"
 # The directives that decide what a server may ask of this machine.
 FILTER_END = 'pull-filter ignore ""'
 NEVER_TAKEN = ("redirect", "route", "dhcp-option", "dns", "up", "setenv")
-
-
-def skip_without_openvpn(host: Any) -> None:
-    """Skip a check of the process on a system that was given no login."""
-    if not host.service(UNIT).is_running:
-        said = host.check_output(f"systemctl show --property=ConditionResult --value {UNIT}")
-        assert said == "no", f"`{UNIT}` is down, though there is a login"
-        pytest.skip("the system was given no login")
 
 
 @pytest.mark.static
@@ -39,13 +34,7 @@ def test_openvpn_has_its_number(host: Any) -> None:
 @pytest.mark.static
 def test_login_is_not_in_the_image(host: Any) -> None:
     """No credential lies where openvpn would take it from."""
-    places = [
-        f"{folder}/{kind}/openvpn.{name}"
-        for folder in ("/etc", "/run", "/usr/lib")
-        for kind in ("credstore", "credstore.encrypted")
-        for name in ("certificate", "key", "password", "tls-crypt")
-    ]
-    assert [each for each in places if host.file(each).exists] == []
+    assert credentials_found(host, CREDENTIALS) == []
 
 
 @pytest.mark.static
@@ -70,7 +59,7 @@ def test_nothing_leads_past_the_tunnel(host: Any) -> None:
 @pytest.mark.running
 def test_openvpn_is_confined(host: Any) -> None:
     """The process runs beneath the tunnel, as its own user, without a capability."""
-    skip_without_openvpn(host)
+    skip_without_credential(host, UNIT, "login")
     pid = host.check_output(f"systemctl show --property=MainPID --value {UNIT}")
     status = host.file(f"/proc/{pid}/status").content_string
     fields = dict(line.split(":", 1) for line in status.splitlines())

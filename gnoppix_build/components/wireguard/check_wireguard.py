@@ -7,16 +7,10 @@ from typing import Any
 
 import pytest
 
+from gnoppix_build.checks.credentials import credentials_found, skip_without_credential
+
 UNIT = "gnoppix-wireguard.service"
 MARK = "0x676e"
-
-
-def skip_without_tunnel(host: Any) -> None:
-    """Skip a check of the tunnel on a system that was given no key."""
-    if not host.service(UNIT).is_running:
-        said = host.check_output(f"systemctl show --property=ConditionResult --value {UNIT}")
-        assert said == "no", f"`{UNIT}` is down, though there is a key"
-        pytest.skip("the system was given no private key")
 
 
 @pytest.mark.static
@@ -29,13 +23,8 @@ def test_tunnel_is_enabled(host: Any) -> None:
 @pytest.mark.static
 def test_key_is_not_in_the_image(host: Any) -> None:
     """No private key lies where the tunnel would take it from."""
-    places = [
-        f"{folder}/{kind}/wireguard.{name}"
-        for folder in ("/etc", "/run", "/usr/lib")
-        for kind in ("credstore", "credstore.encrypted")
-        for name in ("private-key", "preshared-key")
-    ]
-    assert [each for each in places if host.file(each).exists] == []
+    names = ("wireguard.private-key", "wireguard.preshared-key")
+    assert credentials_found(host, names) == []
 
 
 @pytest.mark.static
@@ -56,7 +45,7 @@ def test_nothing_leads_past_the_tunnel(host: Any) -> None:
 @pytest.mark.running
 def test_tunnel_has_its_peer(host: Any, options: Mapping[str, object]) -> None:
     """The tunnel has one peer, the declared one, and its packets carry the policy's mark."""
-    skip_without_tunnel(host)
+    skip_without_credential(host, UNIT, "private key")
     assert host.check_output("wg show wg0 fwmark") == MARK
     endpoint = host.check_output("wg show wg0 endpoints").split()
     assert endpoint[0] == options["public-key"]
