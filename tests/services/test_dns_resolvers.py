@@ -35,6 +35,7 @@ CLIENT, SERVER = "198.51.100.10", "198.51.100.53"
 NAME, PROVIDER = "dns.example.net", "2.dnscrypt-cert.example.net"
 ANSWER = "203.0.113.80"
 MARK = b"marked-name"
+PRIVATE_ADDRESS = "7.1.168.192.in-addr.arpa"
 PORTS = {"dot": 853, "doh": 443, "dnscrypt": 8443}
 PROTOCOLS = {"dot": socket.IPPROTO_TCP, "doh": socket.IPPROTO_TCP, "dnscrypt": socket.IPPROTO_UDP}
 ATTEMPTS = 3
@@ -167,6 +168,12 @@ class Lab:
         assert not any(MARK in frame for frame in frames)
         return said, sent_to(frames)
 
+    def ask_for_an_address(self) -> tuple[str, set[tuple[int, str, int]]]:
+        """Ask what an address of a private network is called: the answer, and where frames went."""
+        with recorded_frames(self.server.listen_on_card("cable")) as frames:
+            said = self.client.run("python3", "-c", ASK, "127.0.0.1", PRIVATE_ADDRESS).strip()
+        return said, sent_to(frames)
+
     def ask_until_answered(self) -> set[tuple[int, str, int]]:
         """Ask until the resolver knows its server; where frames went for the answer."""
         for _ in range(ATTEMPTS):
@@ -247,6 +254,14 @@ def test_name_is_found_and_can_be_read_nowhere(lab: Lab, mode: str) -> None:
     assert found == [("tcp", "127.0.0.1:53"), ("udp", "127.0.0.1:53")]
     assert MARK.decode() not in journal
     assert holding == ""
+
+
+@pytest.mark.parametrize("mode", ["doh", "dnscrypt"])
+def test_address_of_a_private_network_is_looked_up_nowhere(lab: Lab, mode: str) -> None:
+    with lab.serving():
+        lab.configure(mode)
+        lab.ask_until_answered()
+        assert lab.ask_for_an_address() == ("code 3", set())
 
 
 @pytest.mark.parametrize("mode", ["dot", "doh"])
