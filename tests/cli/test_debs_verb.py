@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from debian.deb822 import Deb822
 
 PROJECT = Path(__file__).parents[2]
@@ -77,3 +78,16 @@ def test_debs_name_what_a_package_cannot_hold(tmp_path: Path) -> None:
         "  = hint: leave `locales` out, or apply the profile by Ansible",
     ]
     assert not (tmp_path / "debs").exists()
+
+
+@pytest.mark.parametrize("profile", ["common", "hardened-server", "minimal"])
+def test_shell_can_read_every_script(profile: str, tmp_path: Path) -> None:
+    make_debs(Path(profile), tmp_path / "debs")
+    for deb in (tmp_path / "debs").glob("*.deb"):
+        scripts = tmp_path / deb.stem
+        subprocess.run(("dpkg-deb", "--control", deb, scripts), check=True)
+        for script in {"preinst", "postinst", "prerm", "postrm"} & {
+            path.name for path in scripts.iterdir()
+        }:
+            said = subprocess.run(("sh", "-n", scripts / script), check=False, capture_output=True)
+            assert said.stderr.decode() == "", (deb.name, script)

@@ -93,8 +93,8 @@ class _Writer:
             "states": "".join(f"{verb} {unit}\n" for verb, unit in _states(units)),
             "own": shlex.join(unit for unit in units.enable if unit in units.own),
             "mask": shlex.join(units.mask),
-            "foreign": units.foreign,
-            "conffiles": [file.path for file in brought if file.path.startswith("/etc/")],
+            "foreign": shlex.join(units.foreign),
+            "conffiles": shlex.join(f.path for f in brought if f.path.startswith("/etc/")),
         }
         summary = component.manifest.summary
         return Content(
