@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import package_page
 import pytest
 from debian.deb822 import Deb822
 
@@ -91,3 +92,14 @@ def test_shell_can_read_every_script(profile: str, tmp_path: Path) -> None:
         }:
             said = subprocess.run(("sh", "-n", scripts / script), check=False, capture_output=True)
             assert said.stderr.decode() == "", (deb.name, script)
+
+
+def test_page_of_the_packages_has_the_text_and_what_the_command_wrote() -> None:
+    """`./run docs` writes it anew; the bytes of packages follow every change of a component."""
+    page = (PROJECT / "docs/packages.md").read_text()
+    text, written = page[: len(package_page.TEXT.read_text())], page.splitlines()
+    assert text == package_page.TEXT.read_text()
+    for suffix in package_page.SHOWN:
+        deb = f"debs/gnoppix-{package_page.PROFILE}{suffix}_0.1.0+1_all.deb"
+        assert f"    $ dpkg-deb --info {deb}" in written
+        assert f"    $ dpkg-deb --contents {deb}" in written

@@ -28,12 +28,15 @@ from gnoppix_build.lock.wanted import is_current
 pytestmark = pytest.mark.root
 
 DEB = "gnoppix-build_0.1.0_all.deb"
-SHELLS = ("fish", "zsh")
+# Shells to complete in, and what signs: the package only suggests it.
+BESIDES = ("fish", "sqop", "zsh")
 # Neither the place of a build may matter, nor who builds it, nor when and in which language.
 OTHERWISE = (
     *("--folder-name", "another-name", "--no-lintian", "--set", "TZ=Pacific/Kiritimati"),
     *("--set", "LC_ALL=C", "--set", "USER=somebody", "--set", "DEB_BUILD_OPTIONS=nocheck"),
 )
+# Between them they have most components.
+COMPARED = ("hardened-server", "vpn-workstation")
 PROFILES = sorted(path.stem for path in (PROJECT / "profiles").glob("*.yaml"))
 
 
@@ -63,7 +66,7 @@ def build_deb(folder: Path, *arguments: str) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(debs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Chroot:
-    """Give a root of just what the package depends on, and two shells, with the package in it."""
+    """Give a root of what the package depends on and little besides, with the package in it."""
     with DebFile(str(debs[0])) as deb:
         relations = PkgRelation.parse_relations(deb.debcontrol()["Depends"])
     needed = {relation[0]["name"] for relation in relations}
@@ -71,7 +74,7 @@ def installed(debs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory)
     shutil.copytree(PROJECT / "debian/tests", folder / "work/debian/tests")
     shutil.copytree(PROJECT / "profiles", folder / "work/profiles")
     shutil.copy(debs[0], folder / "work")
-    tree = make_lab_root(tuple(sorted({*needed, *SHELLS})))
+    tree = make_lab_root(tuple(sorted({*needed, *BESIDES})))
     root = Chroot(tree, folder / "changes", folder / "work")
     mirror = host_mirrors(None).main
     source = root.work / "archive.list"
@@ -81,23 +84,34 @@ def installed(debs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory)
     return root
 
 
+@pytest.fixture(scope="module")
+def rendered_here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give profiles rendered, for a machine, by the command of this checkout."""
+    folder = tmp_path_factory.mktemp("here")
+    for profile in COMPARED:
+        target = ("--target", "machine", "-o", folder / profile)
+        command = (sys.executable, "-m", "gnoppix_build", "render", profile, *target)
+        subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
+    return folder
+
+
 def test_deb_is_the_same_whenever_and_wherever_it_is_built(debs: tuple[Path, Path]) -> None:
     first, second = debs
     assert sha256_of(first) == sha256_of(second)
 
 
 def test_deb_needs_what_it_says_and_does_what_the_checkout_does(
-    installed: Chroot, tmp_path: Path
+    installed: Chroot, rendered_here: Path
 ) -> None:
     """Its own test, as autopkgtest runs it: each profile is validated, rendered, planned."""
     said = installed.run("env", "--chdir=/mnt", "debian/tests/shipped-profiles")
     verbs = ("validate", "render", "plan")
     done = [line for line in said.splitlines() if line.startswith(tuple(f"{v} " for v in verbs))]
     assert done == [f"{verb} {profile}" for profile in PROFILES for verb in verbs]
-    for profile in PROFILES:
+    for profile in COMPARED:
         target = ("--target", "machine", "-o", f"/mnt/trees/{profile}")
         installed.run("build-image", "render", profile, *target)
-    assert_same_trees(installed.work / "trees", render_here(tmp_path / "trees"))
+    assert_same_trees(installed.work / "trees", rendered_here)
 
 
 def test_deb_makes_a_lock(installed: Chroot) -> None:
@@ -123,6 +137,7 @@ COMP_WORDS=(build-image vali) COMP_CWORD=1
 _build_image_completion build-image
 echo "${COMPREPLY[@]}"
 """
+ZSH_FUNCTION = "/usr/share/zsh/vendor-completions/_build-image"
 ZSH = """
 autoload -Uz compinit && compinit -u -d /tmp/dump
 whence -v _build-image
@@ -134,12 +149,36 @@ whence -v _build-image
     [
         ("bash", BASH, "validate"),
         ("fish", 'complete --do-complete "build-image vali"', "validate"),
-        ("zsh", ZSH, "_build-image is an autoload shell function"),
+        ("zsh", ZSH, f"_build-image is an autoload shell function from {ZSH_FUNCTION}"),
     ],
+    ids=("bash", "fish", "zsh"),
 )
 def test_deb_completes_in(installed: Chroot, shell: str, script: str, answer: str) -> None:
     said = installed.run(shell, "-c", script)
     assert said.strip().partition("\t")[0] == answer
+
+
+# Argument: the certificate. Apt looks at that one source.
+UPDATE = """
+echo "deb [signed-by=$1] file:/mnt/debs ./" > /mnt/signed.list
+exec apt-get -o Dir::Etc::SourceList=/mnt/signed.list -o Dir::Etc::SourceParts=- \\
+    -o APT::Sandbox::User=root --error-on=any update 2>&1
+"""
+
+
+def test_deb_signs_a_repository_that_apt_believes(installed: Chroot) -> None:
+    for name in ("ours", "theirs"):
+        installed.run("sh", "-c", f"sqop generate-key {name} > /mnt/{name}.pgp")
+        installed.run("sh", "-c", f"sqop extract-cert < /mnt/{name}.pgp > /mnt/{name}.asc")
+    installed.run("build-image", "debs", "minimal", "-o", "/mnt/debs", "--key", "/mnt/ours.pgp")
+    assert (installed.work / "debs/minimal.asc").exists()
+    assert "InRelease" in installed.run("sh", "-c", UPDATE, "sh", "/mnt/debs/minimal.asc")
+    refused = installed.run("sh", "-c", f"! ({UPDATE})", "sh", "/mnt/theirs.asc")
+    assert "is not signed" in refused or "NO_PUBKEY" in refused
+    index = installed.work / "debs/Packages"
+    index.write_text(index.read_text().replace("Section: admin", "Section: games", 1))
+    changed = installed.run("sh", "-c", f"! ({UPDATE})", "sh", "/mnt/debs/minimal.asc")
+    assert "Hash Sum mismatch" in changed
 
 
 def test_deb_leaves_nothing_when_it_is_purged(installed: Chroot) -> None:
@@ -153,7 +192,7 @@ def test_deb_leaves_nothing_when_it_is_purged(installed: Chroot) -> None:
     assert left == ""
 
 
-def test_wheel_does_what_the_checkout_does(tmp_path: Path) -> None:
+def test_wheel_does_what_the_checkout_does(rendered_here: Path, tmp_path: Path) -> None:
     """It is installed by pip into an environment of its own, which borrows what it depends on."""
     copy_source(tmp_path / "source")
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
@@ -164,10 +203,10 @@ def test_wheel_does_what_the_checkout_does(tmp_path: Path) -> None:
     run_outside(*pip, "--python", own / "bin/python", "install", "--no-deps", wheel)
     packages = next(own.glob("lib/python*/site-packages"))
     (packages / "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-    for profile in PROFILES:
+    for profile in COMPARED:
         target = ("--target", "machine", "-o", tmp_path / "trees" / profile)
         run_outside(own / "bin/build-image", "render", profile, *target)
-    assert_same_trees(tmp_path / "trees", render_here(tmp_path / "here"))
+    assert_same_trees(tmp_path / "trees", rendered_here)
 
 
 def run_outside(*argv: str | Path) -> None:
@@ -175,15 +214,6 @@ def run_outside(*argv: str | Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(argv, cwd="/", env=environment, check=False, capture_output=True)
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
-
-
-def render_here(folder: Path) -> Path:
-    """Render every profile, for a machine, with the command of this checkout."""
-    for profile in PROFILES:
-        target = ("--target", "machine", "-o", folder / profile)
-        command = (sys.executable, "-m", "gnoppix_build", "render", profile, *target)
-        subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
-    return folder
 
 
 def assert_same_trees(one: Path, other: Path) -> None:
