@@ -22,7 +22,10 @@ ALL = f"gnoppix-{PROFILE}"
 CHANGES = {
     "time: {source: tor}": "time: {source: nts}\n  memory-hygiene: {zram-percent: 0}",
 }
-APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "--quiet=2")
+APT = (
+    *("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "--quiet=2"),
+    *("-o", "Dpkg::Options::=--force-unsafe-io"),
+)
 SOURCE = "deb [trusted=yes] file:///beside/debs ./\n"
 ZRAM = "etc/systemd/zram-generator.conf"
 
