@@ -11,15 +11,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import lab_root
 import pytest
+from lab_root import make_lab_root
 
 from gnoppix_build.effects.ansible import ApplyResult, TaskFault, apply
-from gnoppix_build.effects.apt_mirrors import host_mirrors
+from gnoppix_build.effects.layers import overlay
+from gnoppix_build.effects.namespaces import unmount
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
 PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
-PACKAGES = "python3,python3-apt,systemd,systemd-sysv"
+PACKAGES = (*lab_root.PACKAGES, "python3", "python3-apt")
 EPOCH = 1_700_000_000
 SERVICE = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
 TASK_HEAD = "---\n- name: {name}\n  ansible.builtin.command: {command}\n  changed_when: false\n"
@@ -39,23 +42,19 @@ class Component:
     owner: str = "root"
 
 
-@pytest.fixture(scope="module")
-def packed_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    archive = tmp_path_factory.mktemp("trixie") / "root.tar"
-    bootstrap = ("mmdebstrap", "--mode=root", "--variant=apt", f"--include={PACKAGES}")
-    subprocess.run((*bootstrap, "--quiet", "trixie", archive, host_mirrors().main), check=True)
-    return archive
-
-
 @pytest.fixture
-def root(packed_root: Path, tmp_path: Path) -> Iterator[Path]:
-    unpacked = tmp_path / "root"
-    unpacked.mkdir()
-    # As in a layer: no device node and nothing in /run.
-    without = ("--exclude=./dev/*", "--exclude=./run/*")
-    subprocess.run(("tar", "-C", unpacked, *without, "-xpf", packed_root), check=True)
-    yield unpacked
-    shutil.rmtree(unpacked)
+def root(tmp_path: Path) -> Iterator[Path]:
+    """Give a root as layers make it: what is written lies over a tree for reading only."""
+    merged = tmp_path / "root"
+    overlay([make_lab_root(PACKAGES)], tmp_path / "upper", tmp_path / "work", merged)
+    try:
+        # As in a layer: no device node and nothing in /run.
+        for path in (*(merged / "dev").iterdir(), *(merged / "run").iterdir()):
+            path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
+        yield merged
+    finally:
+        unmount(merged)
+        shutil.rmtree(tmp_path / "upper")
 
 
 def write_tree(tree: Path, *components: Component) -> Path:
