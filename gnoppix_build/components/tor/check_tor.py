@@ -85,12 +85,17 @@ def test_tor_reads_only_our_files(host: Any) -> None:
 
 
 @pytest.mark.static
-def test_every_door_of_tor_is_on_the_loopback_interface(host: Any) -> None:
+def test_every_door_of_tor_is_on_the_loopback_interface(
+    host: Any, options: Mapping[str, Any]
+) -> None:
     """No port is open to the network, and no socket to every local user."""
     doors = [(key, value) for key, value in settings(host) if key.endswith(("Port", "Socket"))]
     inside = [key for key, value in doors if value.startswith("127.0.0.1:")]
     assert {"SocksPort"} <= {*inside} <= {"SocksPort", "TransPort", "DNSPort"}
-    rest = {key: value for key, value in doors if key not in inside}
+    sockets = [value for _, value in doors if value.startswith("unix:")]
+    by_group = f"unix:{SOCKS} IsolateDestAddr GroupWritable RelaxDirModeCheck"
+    assert sockets == ([by_group] if options["socks-socket"] else [])
+    rest = {key: value for key, value in doors if key not in inside and value not in sockets}
     onion_ports = rest.pop("HiddenServicePort", None)
     assert onion_ports is None or "WorldWritable" not in onion_ports
     assert rest["ControlPort"] == "0"
@@ -191,13 +196,21 @@ def test_tor_listens_only_where_it_says(host: Any, options: Mapping[str, Any]) -
 @pytest.mark.running
 def test_control_socket_answers_only_its_group(host: Any, options: Mapping[str, Any]) -> None:
     """Members of `tor-control` may steer tor, nobody else; without the option there is no way."""
-    assert not host.file(SOCKS).exists
     assert host.file(CONTROL).exists == host.file(COOKIE).exists == options["control"]
     refused = host.run(f"setpriv {STRANGER} python3 -I -c %s", ASK)
     answered = host.run(f"setpriv {MEMBER} python3 -I -c %s", ASK)
     assert refused.rc != 0
     assert (answered.rc == 0) == options["control"], answered.stderr
     assert ("250-version=" in answered.stdout) == options["control"]
+
+
+@pytest.mark.running
+def test_socks_socket_is_for_its_group(host: Any, options: Mapping[str, Any]) -> None:
+    """Who has no network reaches Tor by a socket, if in its group; nobody else does."""
+    socks = host.file(SOCKS)
+    assert socks.exists == options["socks-socket"]
+    if options["socks-socket"]:
+        assert (socks.user, socks.group, socks.mode) == ("debian-tor", "tor-socks", 0o660)
 
 
 @pytest.mark.running

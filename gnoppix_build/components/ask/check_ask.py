@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `ask` promises of a system."""
+
+import json
+from typing import Any
+
+import pytest
+
+ENDPOINTS = "/usr/share/gnoppix/llm/endpoints.d"
+VARIABLES = "/etc/environment.d/60-gnoppix-ask.conf"
+NONCE = "gnoppix-canary-8e21b7"
+STRANGER = "setpriv --reuid=65534 --regid=65534 --clear-groups"
+
+
+def endpoints(host: Any) -> list[dict[str, Any]]:
+    """Read which models can be asked."""
+    files = host.find_files(f"{ENDPOINTS}/*.json")
+    return [each for file in files for each in json.loads(host.file(file).content_string)]
+
+
+def person(profile: Any) -> str:
+    """Name somebody who logs in."""
+    people = [
+        user.name
+        for component in profile.components
+        for user in component.manifest.users
+        if user.is_person and component.holds(user.when)
+    ]
+    if not people:
+        pytest.skip("nobody of the profile logs in")
+    return people[0]
+
+
+@pytest.mark.static
+def test_somebody_can_be_asked(host: Any) -> None:
+    """Each model that can be asked has a socket, and says whether it is local."""
+    found = endpoints(host)
+    assert found
+    assert {each["origin"] for each in found} <= {"local", "remote"}
+    sockets = {(each["origin"], each["socket"]) for each in found}
+    assert {path for origin, path in sockets if origin == "local"}.isdisjoint(
+        path for origin, path in sockets if origin == "remote"
+    )
+
+
+@pytest.mark.running
+def test_person_may_ask(host: Any, profile: Any, policy: Any) -> None:
+    """Somebody who logs in is let in at the socket of each model; a stranger is told the group."""
+    name = person(profile)
+    open_paths = {
+        each.path for each in policy.socket_matrix if each.user == name and each.is_admitted
+    }
+    assert {each["socket"] for each in endpoints(host)} <= open_paths
+    groups = host.user(name).groups
+    assert {group for group in groups if group.startswith("llm")}
+
+
+@pytest.mark.running
+def test_models_are_listed(host: Any) -> None:
+    """Anybody sees which models there are, and which of them are not on this computer."""
+    said = host.check_output(f"{STRANGER} ask --list --json")
+    assert json.loads(said) == endpoints(host)
+
+
+@pytest.mark.running
+def test_local_question_never_becomes_a_remote_one(host: Any) -> None:
+    """A model that is remote is not asked without a word for it, whatever else there is."""
+    remote = [each["model"] for each in endpoints(host) if each["origin"] == "remote"]
+    if not remote:
+        pytest.skip("there is no remote model")
+    said = host.run(f"{STRANGER} ask --model {remote[0]} hello </dev/null")
+    assert said.rc == 1
+    assert said.stderr == f"ask: `{remote[0]}` is remote: ask it with `--remote`\n"
+
+
+@pytest.mark.running
+def test_local_model_answers_a_person(host: Any, profile: Any) -> None:
+    """A question gets an answer, and it is said that it was given on this computer."""
+    local = [
+        each for each in endpoints(host) if each["origin"] == "local" and not each["embeddings"]
+    ]
+    if not local:
+        pytest.skip("there is no local model")
+    model = local[0]["model"]
+    command = (
+        f"echo 'echo {NONCE}' | runuser -u {person(profile)} -- ask --model {model} --wait 300"
+    )
+    said = host.run(command)
+    assert said.rc == 0, said.stderr
+    assert said.stdout.strip()
+    assert f"answered by `{model}`, on this computer" in said.stderr
+    kept = host.run(f"grep -r -s -l -F {NONCE} /home /tmp /var /run/user")
+    assert kept.stdout == ""
+
+
+@pytest.mark.running
+def test_clients_are_led_to_the_port(host: Any) -> None:
+    """Where a model has a port of this computer, a login shell carries it."""
+    login = host.check_output("env -i sh -lc env").splitlines()
+    found = [line for line in login if line.startswith("OPENAI_")]
+    wanted: list[str] = []
+    if host.file(VARIABLES).exists:
+        lines = host.file(VARIABLES).content_string.splitlines()
+        wanted = [line for line in lines if line.startswith("OPENAI_")]
+    assert sorted(found) == sorted(wanted)
