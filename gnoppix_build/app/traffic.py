@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from gnoppix_build.checks.probes import WITHOUT_RULES, probes_among, where_the_cards_are
 from gnoppix_build.policy.capture import Stranger, compile_capture, judge_frames
 from gnoppix_build.policy.model import Policy
-from gnoppix_build.report.finding import Finding, Outcome
+from gnoppix_build.report.finding import WHOLE_IMAGE, Finding, Outcome
 
-WHOLE_IMAGE = "image"
 SHOWN_STRANGERS = 5
 PROTOCOLS = {6: "tcp", 17: "udp"}
 IPV4 = b"\x08\x00"

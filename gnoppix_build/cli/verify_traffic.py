@@ -14,9 +14,10 @@ from gnoppix_build.app.traffic import (
     judge_scan,
     skip_control,
 )
-from gnoppix_build.app.verify import CheckPlan, check_traffic
+from gnoppix_build.app.verify import check_traffic
 from gnoppix_build.checks.context import CheckContext
 from gnoppix_build.checks.probes import probe_commands
+from gnoppix_build.cli.verify_boot import Bench, Boot, judge_uefi_boot
 from gnoppix_build.effects.guest_channel import GuestFault
 from gnoppix_build.effects.hostile_lan import ALL_PORTS, HostileLan
 from gnoppix_build.effects.qemu import Machine
@@ -25,51 +26,55 @@ from gnoppix_build.policy.model import Policy
 from gnoppix_build.report.finding import Finding
 from gnoppix_build.targets.vm import GuestHost
 
-BOOT_TIMEOUT_S = 900.0
 # Several advertisements, and a lease that has to be renewed.
 IDLE_S = 70
 FEW_PORTS = range(1, 33)
 BEFORE_CONTROL = "before-control"
 
 
-def verify_traffic(
-    checks: CheckPlan, policy: Policy, iso: Path, work: Path, tools: Path, *, kvm: bool
-) -> list[Finding]:
-    """Boot, idle, be lied to, be scanned, be checked, and shut down; judge every frame of it."""
+def check_on_hostile_network(bench: Bench, policy: Policy) -> Boot:
+    """Boot by UEFI, idle, be lied to, be scanned, be checked, and shut down; judge every frame."""
     with (
         HostileLan() as lan,
-        Machine(
-            iso, tools, work / "traffic", lan=SocketLan(lan.guest_end.fileno()), kvm=kvm
-        ) as machine,
+        bench.machine_by_uefi(SocketLan(lan.guest_end.fileno())) as machine,
     ):
-        bench = _Bench(lan, machine, policy)
+        trial = _Trial(lan, machine, policy)
+        boot, booting = trial.booted()
         findings = [
-            bench.judged("boot", lambda: _boot(machine)),
-            bench.judged("idle", lambda: _idle(machine)),
-            bench.judged("lies", lan.lie),
-            bench.scanned(),
-            bench.probed(),
+            *boot.findings,
+            booting,
+            trial.judged("idle", lambda: _idle(machine)),
+            trial.judged("lies", lan.lie),
+            trial.scanned(),
+            trial.probed(),
         ]
-        findings += check_traffic(checks, _context(lan, machine))
+        context = CheckContext(GuestHost(machine), lan=lan, abort_on=(GuestFault,))
+        findings += check_traffic(bench.checks, context)
         machine.save(BEFORE_CONTROL)
-        findings.append(bench.controlled())
+        findings.append(trial.controlled())
         machine.restore(BEFORE_CONTROL)
-        findings.append(bench.judged("shutdown", machine.power_off))
-        return findings
+        findings.append(trial.judged("shutdown", machine.power_off))
+        return Boot(tuple(findings), boot.machine_id)
 
 
-def keep_recording(work: Path, target: Path) -> None:
+def keep_recording(bench: Bench, target: Path) -> None:
     """Keep the recording of the card as evidence."""
-    shutil.copyfile(work / "traffic" / "lan.pcap", target)
+    shutil.copyfile(bench.machine_by_uefi().recording, target)
 
 
-class _Bench:
+class _Trial:
     """A machine on a hostile network, and what it sends there meanwhile."""
 
     def __init__(self, lan: HostileLan, machine: Machine, policy: Policy) -> None:
         self._lan = lan
         self._machine = machine
         self._policy = policy
+
+    def booted(self) -> tuple[Boot, Finding]:
+        """Give what the boot showed, and what was sent meanwhile."""
+        boots: list[Boot] = []
+        finding = self.judged("boot", lambda: boots.append(judge_uefi_boot(self._machine)))
+        return boots[0], finding
 
     def judged(self, phase: str, action: Callable[[], object]) -> Finding:
         sent, seconds = self._sent_during(action)
@@ -102,14 +107,5 @@ class _Bench:
         return self._lan.sent()[already:], time.monotonic() - start
 
 
-def _boot(machine: Machine) -> None:
-    machine.wait_for_shell(BOOT_TIMEOUT_S)
-    machine.wait_for_boot(BOOT_TIMEOUT_S)
-
-
 def _idle(machine: Machine) -> None:
     machine.run(f"sleep {IDLE_S}")
-
-
-def _context(lan: HostileLan, machine: Machine) -> CheckContext:
-    return CheckContext(GuestHost(machine), lan=lan, abort_on=(GuestFault,))

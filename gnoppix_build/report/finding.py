@@ -3,11 +3,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Tier = Literal["static", "running", "traffic"]
 Outcome = Literal["pass", "fail", "skip"]
 Verdict = Literal["pass", "fail"]
+
+WHOLE_IMAGE: Final = "image"
+"""Stands in the place of a component for what is of no single one."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def verb(
 
     The tier `static` looks at the tree and runs none of its code. The tier `boot` boots the ISO
     through its own boot loader, by BIOS for all checks and by UEFI with Secure Boot on. The tier
-    `traffic` boots it on a network that lies and scans, and judges every frame that it sends.
+    `traffic` boots it, by UEFI as well, on a network that lies and scans, and judges every frame
+    that it sends; with both tiers that is the boot by UEFI.
     The reports are kept beside the ISO. Exit code 1 says that a check failed. Needs root.
     """
     from gnoppix_build.cli import locks, session
