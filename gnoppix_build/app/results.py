@@ -26,13 +26,19 @@ def _describe_model(model: ChosenModel) -> Mapping[str, object]:
     }
 
 
-def describe_build(plan: Plan, lock: Lock, outcomes: Sequence[Outcome]) -> Mapping[str, bytes]:
-    """Give the lock, the package manifest and the report of a build: file name -> bytes."""
+def describe_build(
+    plan: Plan, lock: Lock, outcomes: Sequence[Outcome], sizes: Mapping[str, int]
+) -> Mapping[str, bytes]:
+    """Give the lock, the package manifest and the report of a build: file name -> bytes.
+
+    `sizes` maps the steps that left a file to its bytes: the layers and the image.
+    """
     report = {
         "format_version": FORMAT_VERSION,
         "profile": plan.profile,
         "epoch": plan.epoch,
         "models": [_describe_model(each) for each in plan.models],
+        "sizes": dict(sizes),
         "steps": [asdict(outcome) for outcome in outcomes],
     }
     installed = sorted(

@@ -63,7 +63,8 @@ def test_lock_of_another_digest_is_not_current(resolved: Resolved) -> None:
 
 
 def test_report_of_a_build_tells_sizes_and_licences(resolved: Resolved) -> None:
-    files = describe_build(plan_of(resolved), lock_of(resolved), ())
+    files = describe_build(plan_of(resolved), lock_of(resolved), (), {"pack iso": 7})
+    assert json.loads(files["p.build.json"])["sizes"] == {"pack iso": 7}
     assert json.loads(files["p.build.json"])["models"] == [
         {
             "name": "tiny-echo",

@@ -109,6 +109,13 @@ class Container:
             argv, done.returncode, done.stdout.decode(), done.stderr.decode()
         )
 
+    @property
+    def leader(self) -> str:
+        """Give the number of the container's first process, as the host sees it."""
+        leader = self._leader()
+        assert leader is not None, "the container has ended"
+        return leader
+
     def _leader(self) -> str | None:
         """Give the container's first process: the child of nspawn, the child of unshare."""
         pid = str(self._process.pid)

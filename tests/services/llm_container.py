@@ -7,14 +7,12 @@ squashfs: `RootDirectory=` of the same tree for `RootImage=`. Nothing else of th
 
 import contextlib
 import fcntl
-import json
 import shutil
 import tempfile
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
 
 from container import Container
 from lab_root import SUITE, make_lab_root
@@ -25,6 +23,7 @@ from gnoppix_build.catalog.model import OwnFile, path_of_model
 from gnoppix_build.cli.session import cache_folder
 from gnoppix_build.effects import pool, private_root
 from gnoppix_build.effects.apt import host_mirrors, lock_private_root
+from gnoppix_build.effects.models import fetch_model
 from gnoppix_build.effects.sources import SourceFolders
 from gnoppix_build.language.source import PACKAGE_FOLDER
 from gnoppix_build.lock.wanted import wanted_roots
@@ -78,6 +77,14 @@ def make_private_root(resolved: Resolved) -> Path:
     return target
 
 
+def fetch_real_model(name: str, work: Path) -> Path:
+    """Give the file of a shipped model, fetched once as a build does."""
+    resolved = resolve_lab(f"{name}: {{}}\n", work)
+    (model,) = find_models(resolved.components)
+    pool_folder = cache_folder() / "pool"
+    return fetch_model(model, pool_folder, work / "fetch.log", lambda _there, _due: None)
+
+
 def write_payload(
     resolved: Resolved, target: Path, models: Mapping[str, Path], own: Path | None = None
 ) -> None:
@@ -104,43 +111,39 @@ def _file_of(source: object, folder: Path, models: Mapping[str, Path], name: str
     return folder / source.path if isinstance(source, OwnFile) else models[name]
 
 
+@dataclass(frozen=True)
+class LlmLab:
+    """A booted container with models; its one network is `network`, with `lo` alone."""
+
+    machine: Container
+    network: Namespace
+    resolved: Resolved
+
+    def socket(self, model: str) -> str:
+        """Give a model's socket as the host sees it."""
+        return f"/proc/{self.machine.leader}/root/run/{RUNTIME}/{model}/llm.sock"
+
+
 @contextlib.contextmanager
 def booted(
     work: Path,
     components: str,
     models: Mapping[str, Path] | None = None,
     own: Path | None = None,
-) -> Iterator[Container]:
-    """Boot a container with the runtime, its models loaded; it has `lo` and no other network."""
+) -> Iterator[LlmLab]:
+    """Boot a container with the runtime, its models loaded."""
     resolved = resolve_lab(components, work, own)
     payload = work / "payload"
     write_payload(resolved, payload, models or {}, own)
     accounts = render(resolved, None, {}, SourceFolders([PACKAGE_FOLDER])).sysusers
     (payload / "etc/sysusers.d").mkdir(parents=True)
     (payload / "etc/sysusers.d/lab.conf").write_text("".join(accounts.values()))
-    wants = payload / UNIT_FOLDER / "multi-user.target.wants"
-    wants.mkdir()
-    (wants / f"{RUNTIME}.target").symlink_to(f"../{RUNTIME}.target")
+    runtime = next(each for each in resolved.components if each.name == RUNTIME)
+    for unit in (unit for each in runtime.contributions for unit in each.units.enable):
+        wants = payload / UNIT_FOLDER / "multi-user.target.wants" / unit
+        wants.parent.mkdir(exist_ok=True)
+        wants.symlink_to(f"../{unit}")
     layers = Path(f"{payload}:{make_lab_root(PACKAGES)}")
     with Namespace() as network, Container(layers, work / "machine", network) as machine:
-        yield machine
+        yield LlmLab(machine, network, resolved)
     shutil.rmtree(payload)
-
-
-def ask(machine: Container, model: str, path: str, question: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask a model by its socket, as root, with the system's own Python."""
-    script = (
-        "import http.client, socket, sys\n"
-        "c = http.client.HTTPConnection('localhost')\n"
-        "c.sock = socket.socket(socket.AF_UNIX)\n"
-        "c.sock.connect(sys.argv[1])\n"
-        "c.request('POST', sys.argv[2], sys.stdin.buffer.read(),"
-        " {'Content-Type': 'application/json'})\n"
-        "sys.stdout.buffer.write(c.getresponse().read())\n"
-    )
-    socket = f"/run/llama-cpp/{model}/llm.sock"
-    said = machine.run(
-        *("python3", "-c", script, socket, path), stdin=json.dumps(question).encode()
-    )
-    answer: dict[str, Any] = json.loads(said)
-    return answer

@@ -56,6 +56,7 @@ def verb(
         claim = claim_folder(result, attempt)
         made = carry_out(plan, workshop, progress)
         logs = {f"logs/{log.name}": log for log in workshop.logs()}
-        texts = describe_build(plan, lock, progress.outcomes())
+        sizes = {step: path.stat().st_size for step, path in made.items()}
+        texts = describe_build(plan, lock, progress.outcomes(), sizes)
         publish(result, {f"{plan.profile}.iso": made[plan.steps[-1].id], **texts, **logs}, claim)
     click.echo(str(result / f"{plan.profile}.iso"))
