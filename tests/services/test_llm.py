@@ -45,6 +45,7 @@ NOT_IN_A_CONTAINER = {
     "test_altered_model_is_refused",
     "test_graphics_processor_is_used",
     "test_missing_model_is_an_error",
+    "test_models_answer_without_a_card",
     "test_questions_cause_no_frame",
     "test_root_has_no_tls_library",
 }

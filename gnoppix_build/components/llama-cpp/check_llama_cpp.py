@@ -329,6 +329,23 @@ def test_questions_cause_no_frame(
     assert wire.sent_during(lambda: ask(host, socket)) == []
 
 
+@pytest.mark.running
+@pytest.mark.destructive
+def test_models_answer_without_a_card(host: Any, policy: Any, options: Mapping[str, Any]) -> None:
+    """When the machine has lost its network card, a model starts and answers as before."""
+    socket = require_echo(policy, options)
+    cards = host.run("ls -d /sys/class/net/*/device").stdout.split()
+    assert cards, "there was a card"
+    for card in cards:
+        # It is a virtio device, which goes with the PCI device that it is on.
+        device = host.check_output("readlink -f %s", card)
+        bus = device if host.file(f"{device}/remove").exists else device.rpartition("/")[0]
+        write(host, f"{bus}/remove", "1")
+    assert host.run("ls -d /sys/class/net/*/device").stdout == ""
+    host.check_output(f"systemctl stop llama-cpp@{ECHO}.service")
+    ask(host, socket)
+
+
 def silence(host: Any, wire: Any, policy: Any) -> None:
     """Stop whatever may send, and wait until the card is silent."""
     senders = {each.user for each in (*policy.direct, *policy.links, *policy.carried)}
