@@ -35,6 +35,16 @@ def plan_checks(resolved: Resolved) -> CheckPlan:
     return CheckPlan(files, context)
 
 
+def trial_credentials(resolved: Resolved) -> Mapping[str, str]:
+    """Give what a machine is brought in place of its owner's secrets: name -> text."""
+    return {
+        credential.name: credential.trial
+        for component in resolved.components
+        for credential in component.manifest.credentials
+        if component.holds(credential.when)
+    }
+
+
 def check_tree(checks: CheckPlan, host: object) -> list[Finding]:
     """Run the static checks on a tree."""
     return run_checks(checks.files, "static", replace(checks.context, host=host))

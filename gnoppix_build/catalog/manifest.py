@@ -17,6 +17,7 @@ from gnoppix_build.language.leaves import (
     KernelArgument,
     Line,
     ModuleName,
+    Name,
     PackageName,
     Pattern,
     Switch,
@@ -106,6 +107,18 @@ class Option(Declaration):
     example: WrittenValue
 
 
+class Credential(Declaration):
+    """A secret that the owner of a machine brings to it by name, and that no image has.
+
+    `trial` is what a verification brings in its place. Source: systemd.system-credentials(7).
+    """
+
+    name: Name
+    doc: Line
+    trial: Line
+    when: Condition = Field(default_factory=dict)
+
+
 class Feature(Declaration):
     """An ability of the whole system, such as `user-namespaces`, and what it is to a component."""
 
@@ -168,6 +181,7 @@ class Manifest(Contribution):
     redirects: tuple[Redirect, ...] = ()
     consents: tuple[Consent, ...] = ()
     services: tuple[Service, ...] = ()
+    credentials: tuple[Credential, ...] = ()
     refuses: tuple[Refusal, ...] = ()
     private_root: PrivateRoot | None = None
     model: Model | None = None

@@ -38,6 +38,7 @@ def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
         "redirects": manifest.redirects,
         "consents": manifest.consents,
         "services": manifest.services,
+        "credentials": manifest.credentials,
         "refuses": manifest.refuses,
         "optional": manifest.optional,
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-FOLDERS = ("/etc", "/run", "/usr/lib")
+FOLDERS = ("/etc", "/usr/lib")
 KINDS = ("credstore", "credstore.encrypted")
 
 

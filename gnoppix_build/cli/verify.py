@@ -9,7 +9,13 @@ from pathlib import Path
 import click
 
 from gnoppix_build.app.build import carry_out
-from gnoppix_build.app.verify import CheckPlan, check_tree, judge_traces, plan_checks
+from gnoppix_build.app.verify import (
+    CheckPlan,
+    check_tree,
+    judge_traces,
+    plan_checks,
+    trial_credentials,
+)
 from gnoppix_build.cli import locks, session
 from gnoppix_build.cli.build import make_plan_of, open_workshop, require_host
 from gnoppix_build.cli.progress import LineProgress, timed
@@ -50,8 +56,9 @@ def verify_image(
         if "static" in tiers:
             with timed("static checks", _tell), opened_iso(iso, work, tools, work / "log") as image:
                 findings += _verify_tree(checks, image, result)
-        if not {"boot", "traffic"}.isdisjoint(tiers):
-            bench = Bench(checks, iso, work, tools, kvm=can_run_kvm(tools, work / "probe"))
+        if {*tiers} - {"static"}:
+            kvm = can_run_kvm(tools, work / "probe")
+            bench = Bench(checks, iso, work, tools, trial_credentials(resolved), kvm)
             findings += _verify_boots(bench, compile_policy(resolved), tiers)
             if "traffic" in tiers:
                 keep_recording(bench, result / "verify.pcap")
@@ -71,7 +78,7 @@ def _verify_tree(checks: CheckPlan, image: OpenImage, result: Path) -> list[Find
 
 
 def _verify_boots(bench: Bench, policy: Policy, tiers: Sequence[str]) -> list[Finding]:
-    """Boot by BIOS for the checks, and by UEFI for Secure Boot, where a network lies if asked."""
+    """Boot by BIOS for the checks, and by UEFI: on a hostile network, if that is asked for."""
     _tell(f"booting with {'KVM' if bench.kvm else 'emulation: KVM cannot run a guest here'}")
     boots = []
     if "boot" in tiers:
@@ -80,7 +87,7 @@ def _verify_boots(bench: Bench, policy: Policy, tiers: Sequence[str]) -> list[Fi
     if "traffic" in tiers:
         with timed("UEFI boot on a hostile network", _tell):
             boots.append(check_on_hostile_network(bench, policy))
-    elif "boot" in tiers:
+    elif "secure-boot" in tiers:
         with timed("UEFI boot", _tell):
             boots.append(check_by_uefi(bench))
     findings = [finding for boot in boots for finding in boot.findings]

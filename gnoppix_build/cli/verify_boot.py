@@ -3,7 +3,7 @@
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from gnoppix_build.app.verify import CheckPlan, check_machine
 from gnoppix_build.checks.context import CheckContext
 from gnoppix_build.effects.guest_channel import GuestFault
 from gnoppix_build.effects.qemu import Machine
-from gnoppix_build.effects.qemu_command import Lan
+from gnoppix_build.effects.qemu_command import Firmware, Lan
 from gnoppix_build.report.finding import WHOLE_IMAGE, Finding, Outcome
 from gnoppix_build.targets.vm import GuestHost, GuestWire
 
@@ -22,22 +22,36 @@ SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e0
 
 @dataclass(frozen=True)
 class Bench:
-    """What every boot of an image needs; `work` is a folder for what the machines write."""
+    """What every boot of an image needs; `work` is a folder for what the machines write.
+
+    `credentials` are brought to each machine: name -> text.
+    """
 
     checks: CheckPlan
     iso: Path
     work: Path
     tools: Path
+    credentials: Mapping[str, str]
     kvm: bool
 
     def machine_by_bios(self) -> Machine:
         """Give a machine with the firmware of an old computer."""
-        return Machine(self.iso, self.tools, self.work / "bios", kvm=self.kvm)
+        return self._machine("bios", None)
 
     def machine_by_uefi(self, lan: Lan | None = None) -> Machine:
         """Give a machine that starts nothing unsigned; without a network given, it has its own."""
-        work = self.work / "uefi"
-        return Machine(self.iso, self.tools, work, "uefi-secure-boot", lan=lan, kvm=self.kvm)
+        return self._machine("uefi-secure-boot", lan)
+
+    def _machine(self, firmware: Firmware, lan: Lan | None) -> Machine:
+        return Machine(
+            self.iso,
+            self.tools,
+            self.work / firmware,
+            firmware,
+            lan=lan,
+            kvm=self.kvm,
+            credentials=self.credentials,
+        )
 
 
 @dataclass(frozen=True)

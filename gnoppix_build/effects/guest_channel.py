@@ -49,12 +49,13 @@ def shell_credentials() -> tuple[str, str]:
     Source: systemd.system-credentials(7), systemd-debug-generator(8).
     """
     return (
-        _binary_credential(f"systemd.extra-unit.{UNIT_NAME}", SHELL_UNIT),
-        _binary_credential("systemd.unit-dropin.basic.target", DROP_IN),
+        credential_string(f"systemd.extra-unit.{UNIT_NAME}", SHELL_UNIT),
+        credential_string("systemd.unit-dropin.basic.target", DROP_IN),
     )
 
 
-def _binary_credential(name: str, text: str) -> str:
+def credential_string(name: str, text: str) -> str:
+    """Give the SMBIOS type 11 string that brings a credential to a guest."""
     return f"io.systemd.credential.binary:{name}={base64.b64encode(text.encode()).decode()}"
 
 

@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -43,8 +43,9 @@ class Machine:
     """A running guest; as a context manager it starts QEMU and ends it.
 
     QEMU runs from `tools` (the mounted root of a Debian tree), in a network namespace without
-    an interface, and dies with the thread that entered the context. Raises EnvironmentFault
-    when the host lacks a tool and GuestFault when the guest does not answer.
+    an interface, and dies with the thread that entered the context. `credentials` (name -> text)
+    are those of systemd.system-credentials(7) that the machine's firmware brings. Raises
+    EnvironmentFault when the host lacks a tool and GuestFault when the guest does not answer.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Machine:
         lan: Lan | None = None,
         kvm: bool = False,
         size: MachineSize | None = None,
+        credentials: Mapping[str, str] | None = None,
     ) -> None:
         self.serial_log = work / "serial.log"
         self.log = work / "qemu.log"
@@ -68,6 +70,7 @@ class Machine:
         self._lan = lan or OwnLan()
         self._kvm = kvm
         self._size = size or MachineSize()
+        self._credentials = credentials or {}
         self._release: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
@@ -157,7 +160,9 @@ class Machine:
         process = start_in_tools(
             self._tools,
             {"work": self._work, "iso": self._iso},
-            machine_command(places, self._firmware, self._size, self._lan, kvm=self._kvm),
+            machine_command(
+                places, self._firmware, self._size, self._lan, self._credentials, kvm=self._kvm
+            ),
             log=log,
             descriptors=(places.shell_socket, places.monitor_socket, *descriptors_of(self._lan)),
         )

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The arguments of a QEMU that boots an image as a customer's machine would."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
-from gnoppix_build.effects.guest_channel import PORT_NAME, shell_credentials
+from gnoppix_build.effects.guest_channel import PORT_NAME, credential_string, shell_credentials
 
 Firmware = Literal["bios", "uefi-secure-boot"]
 OVMF = "/usr/share/OVMF"
@@ -60,9 +61,18 @@ def descriptors_of(lan: Lan) -> tuple[int, ...]:
 
 
 def machine_command(
-    places: MachinePlaces, firmware: Firmware, size: MachineSize, lan: Lan, *, kvm: bool
+    places: MachinePlaces,
+    firmware: Firmware,
+    size: MachineSize,
+    lan: Lan,
+    credentials: Mapping[str, str],
+    *,
+    kvm: bool,
 ) -> tuple[str, ...]:
-    """Give the whole command; writes go to snapshots that vanish with QEMU."""
+    """Give the whole command; writes go to snapshots that vanish with QEMU.
+
+    `credentials`: name -> text, beside those that open the shell.
+    """
     return (
         "qemu-system-x86_64",
         *("-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"),
@@ -71,6 +81,7 @@ def machine_command(
         *_firmware_arguments(firmware),
         *_disk_arguments(places),
         *_network_arguments(places, lan),
+        *_credential_arguments(credentials),
         *_channel_arguments(places),
     )
 
@@ -148,14 +159,17 @@ def _backend(lan: Lan) -> str:
             assert_never(lan)
 
 
-def _channel_arguments(places: MachinePlaces) -> tuple[str, ...]:
-    credentials = [
+def _credential_arguments(credentials: Mapping[str, str]) -> tuple[str, ...]:
+    strings = (credential_string(name, text) for name, text in credentials.items())
+    return tuple(
         argument
-        for credential in shell_credentials()
-        for argument in ("-smbios", f"type=11,value={credential}")
-    ]
+        for string in (*shell_credentials(), *strings)
+        for argument in ("-smbios", f"type=11,value={string}")
+    )
+
+
+def _channel_arguments(places: MachinePlaces) -> tuple[str, ...]:
     return (
-        *credentials,
         *("-device", "virtio-serial", "-chardev", f"socket,id=shell,fd={places.shell_socket}"),
         *("-device", f"virtserialport,chardev=shell,name={PORT_NAME}"),
         *("-chardev", f"socket,id=monitor,fd={places.monitor_socket}"),

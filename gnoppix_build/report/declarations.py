@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gnoppix_build.catalog.manifest import (
     Contribution,
+    Credential,
     Manifest,
     Option,
 )
@@ -45,6 +46,7 @@ def sections_of(described: DescribedComponent) -> tuple[Section, ...]:
         "egress": (egress_line(each, manifest) for each in manifest.egress),
         "exposure": map(_exposure, manifest.services),
         "sandbox": (line for each in manifest.services for line in _sandbox(each)),
+        "credentials": map(_credential, manifest.credentials),
         "system": (*_accounts(manifest), *_contributions(manifest)),
         "checks": map(_check, described.checks),
     }
@@ -93,6 +95,10 @@ def _sandbox(service: Service) -> Iterator[str]:
             yield f"{service.unit} {what} {written}"
     for setting, relaxed in service.relaxes.items():
         yield f"{service.unit} has {setting}={relaxed.to}: {relaxed.because}"
+
+
+def _credential(credential: Credential) -> str:
+    return f"{code(credential.name)}{condition(credential.when)}: {credential.doc}"
 
 
 def _accounts(manifest: Manifest) -> Iterator[str]:

@@ -32,6 +32,7 @@ def wants_all_profiles() -> bool:
 NOT_ASKED_FOR = frozenset(
     (
         "no component has a service",
+        "the cards are beneath a tunnel",
         "the profile does not ask for consent",
         "the profile has IPv6",
         "the profile has no IPv6",
@@ -39,7 +40,6 @@ NOT_ASKED_FOR = frozenset(
         "the source is not NTS",
         "the source is not Tor",
         "the system was given no login",
-        "the system was given no private key",
         "this mode has no resolver of its own",
         "this mode has no such package",
         "tor needs nobody's consent here",
