@@ -2,7 +2,9 @@
 """The program that tries the matrix tells who gets through, and who does not."""
 
 import json
+import os
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from net_namespace import Namespace
 
 from gnoppix_build.checks import programs
+from gnoppix_build.checks.programs import try_matrix
 from gnoppix_build.cli import session
 from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.policy.model import Policy
@@ -80,6 +83,28 @@ def test_users_reach_what_the_ruleset_opens_to_them(
         place: list[object] = [cell.protocol, cell.address, cell.port]
         expected.setdefault(cell.user, []).extend([place] if cell.is_admitted else [])
     assert knock(system, policy, closed) == expected
+
+
+def test_socket_in_the_file_system_is_open_to_its_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each user knocks with the groups that it has, at a socket of whatever kind."""
+    groups = {"member": [1000, 860], "stranger": [1000]}
+    monkeypatch.setattr(os, "getgrouplist", lambda name, _: groups[name])
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)
+    doors = {kind: socket.socket(socket.AF_UNIX, kind) for kind in try_matrix.UNIX_KINDS}
+    for kind, door in doors.items():
+        path = tmp_path / kind.name
+        door.bind(str(path))
+        if kind != socket.SOCK_DGRAM:
+            door.listen()
+        os.chown(path, 0, 860)
+        path.chmod(0o660)
+    targets = [("unix", str(tmp_path / kind.name), 0) for kind in doors]
+    absent = ("unix", str(tmp_path / "absent"), 0)
+    assert try_matrix.knock_as("member", 1000, [*targets, absent]) == targets
+    assert try_matrix.knock_as("stranger", 1000, [*targets, absent]) == []
 
 
 def test_all_users_reach_all_without_a_ruleset(

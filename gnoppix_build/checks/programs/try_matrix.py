@@ -4,10 +4,12 @@
 Reads JSON from its argument: `users` (name -> number), `declared` and `doors` (protocol, address,
 port), and `closed` (the same, with the number of the user who will listen there). Nobody listens at
 the doors, nor at what is closed yet: the program does it itself, at the latter as that user, so
-that whoever is let through is answered. Prints JSON: user -> what it reached, in order.
+that whoever is let through is answered. The protocol `unix` has a path in the place of the address.
+Prints JSON: user -> what it reached, in order.
 """
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -16,6 +18,8 @@ import threading
 
 MARK = b"gnoppix-knock"
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+# A socket in the file system says only when asked of which kind it is.
+UNIX_KINDS = (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET)
 TIMEOUT_S = 2.0
 Target = tuple[str, str, int]
 
@@ -55,6 +59,8 @@ def family_of(address: str) -> socket.AddressFamily:
 
 def is_reached(protocol: str, address: str, port: int) -> bool:
     """Say whether this user gets through: a connection, or a datagram that the rules take."""
+    if protocol == "unix":
+        return is_open(address)
     with socket.socket(family_of(address), KINDS[protocol]) as knock:
         knock.settimeout(TIMEOUT_S)
         try:
@@ -66,11 +72,26 @@ def is_reached(protocol: str, address: str, port: int) -> bool:
         return True
 
 
-def knock_as(uid: int, targets: list[Target]) -> list[Target]:
-    """Become the user in a process of its own, and list what it reached."""
+def is_open(path: str) -> bool:
+    """Say whether this user may connect to a socket in the file system."""
+    for kind in UNIX_KINDS:
+        with socket.socket(socket.AF_UNIX, kind) as knock:
+            knock.settimeout(TIMEOUT_S)
+            try:
+                knock.connect(path)
+            except OSError as error:
+                if error.errno != errno.EPROTOTYPE:
+                    return False
+            else:
+                return True
+    return False
+
+
+def knock_as(name: str, uid: int, targets: list[Target]) -> list[Target]:
+    """Become the user, with its groups, in a process of its own, and list what it reached."""
     reader, writer = os.pipe()
     if not os.fork():
-        os.setgroups([])
+        os.setgroups(os.getgrouplist(name, uid))
         os.setgid(uid)
         os.setuid(uid)
         reached = [target for target in targets if is_reached(*target)]
@@ -94,7 +115,7 @@ def main() -> None:
     open_doors(doors)
     for kind, address, port, uid in asked.get("closed", ()):
         open_doors([(kind, address, port)], uid)
-    reached = {name: knock_as(uid, declared + doors) for name, uid in asked["users"].items()}
+    reached = {name: knock_as(name, uid, declared + doors) for name, uid in asked["users"].items()}
     sys.stdout.write(json.dumps(reached))
 
 
