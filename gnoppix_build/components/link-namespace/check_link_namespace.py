@@ -10,8 +10,8 @@ UNIT = "gnoppix-carrier.service"
 NAMESPACE = "/run/netns/carrier"
 INSIDE = "ip netns exec carrier"
 DESTINATION = bytes((192, 0, 2, 1))
-# Sent by the target; 192.0.2.1 is of the block that is given out to nobody (RFC 5737). A route is
-# made for it, and a packet socket tries each card, so that only rules are in the way.
+# Sent by the target; 192.0.2.1 is of the block that is given out to nobody (RFC 5737). A packet
+# socket tries each card, the others take the network's route: only rules are in the way.
 SEND = """
 import contextlib, json, socket, subprocess
 links = json.loads(subprocess.check_output(("ip", "-json", "link")))
@@ -40,6 +40,12 @@ def links(host: Any, inside: str = "") -> dict[str, Any]:
     """Read the interfaces of a namespace."""
     listed = json.loads(host.check_output(f"{inside} ip -details -json link show"))
     return {each["ifname"]: each for each in listed}
+
+
+def await_route(host: Any) -> None:
+    """Wait until the cards have a way to the network."""
+    asking = f"{INSIDE} ip route show default"
+    host.run(f"timeout 30 sh -c 'until {asking} | grep -q default; do sleep 0.5; done'")
 
 
 @pytest.mark.static
@@ -106,7 +112,7 @@ def test_chains_beneath_drop_by_default(host: Any) -> None:
 @pytest.mark.running
 def test_probes_beneath_stay_off_the_wire(host: Any, wire: Any) -> None:
     """What root sends in either namespace, raw frames included, leaves nothing on the wire."""
-    host.run(f"{INSIDE} ip route replace default dev lo")
+    await_route(host)
     for inside in ("", INSIDE):
         frames = wire.frames_during(lambda inside=inside: host.run(f"{inside} python3 -c %s", SEND))
         assert probes_among(frames) == [], f"sent in the namespace `{inside or 'system'}`"
@@ -116,6 +122,7 @@ def test_probes_beneath_stay_off_the_wire(host: Any, wire: Any) -> None:
 @pytest.mark.destructive
 def test_raw_probes_are_on_the_wire_without_rules(host: Any, wire: Any) -> None:
     """The probes do leave when the rules beneath are gone: the check above is able to fail."""
+    await_route(host)
     host.check_output(f"{INSIDE} nft flush ruleset")
     frames = wire.frames_during(lambda: host.run(f"{INSIDE} python3 -c %s", SEND))
     assert probes_among(frames) != []

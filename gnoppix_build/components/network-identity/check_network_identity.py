@@ -14,6 +14,8 @@ LOCALLY_ADMINISTERED = 0x02
 FIREWALL = "gnoppix-firewall.service"
 CONSENT = "gnoppix-network-consent.service"
 HAND_OVER = "gnoppix-hand-over@"
+# What gives a card to the network manager, by the namespace that the cards are in.
+GIVERS = {"system": HAND_OVER, "carrier": "gnoppix-carried@"}
 PIPE = "/run/gnoppix/network-consent"
 UNITS = {"network-manager": "NetworkManager.service", "networkd": "systemd-networkd.service"}
 # Source: RFC 7844, section 3; RFC 2132 and RFC 4702 for the numbers.
@@ -25,28 +27,30 @@ LLDP = b"\x88\xcc"
 CHATTER = {5353, 5355, 1900, 137, 138}
 
 
-def links(host: Any) -> list[dict[str, Any]]:
+def links(host: Any, policy: Any) -> list[dict[str, Any]]:
     """Read the Ethernet cards, with their addresses."""
-    found = json.loads(host.check_output("ip -json address show"))
+    found = json.loads(host.check_output(where_the_cards_are(policy, "ip -json address show")))
     return [link for link in found if link["link_type"] == "ether"]
 
 
-def addresses(host: Any, family: str) -> list[dict[str, Any]]:
+def addresses(host: Any, policy: Any, family: str) -> list[dict[str, Any]]:
     """Read the addresses of one family of all cards."""
-    return [each for link in links(host) for each in link["addr_info"] if each["family"] == family]
+    found = (each for link in links(host, policy) for each in link["addr_info"])
+    return [each for each in found if each["family"] == family]
 
 
-def await_address(host: Any) -> None:
+def await_address(host: Any, policy: Any) -> None:
     """Wait until a card has an IPv4 address."""
-    waiting = "until ip -4 address show scope global | grep -q inet; do sleep 0.2; done"
-    host.run(f"timeout 20 sh -c '{waiting}'")
+    asking = where_the_cards_are(policy, "ip -4 address show scope global")
+    host.run(f"timeout 20 sh -c 'until {asking} | grep -q inet; do sleep 0.2; done'")
 
 
-def connect_anew(host: Any) -> None:
+def connect_anew(host: Any, policy: Any) -> None:
     """Take every card down and give it to the network manager again."""
-    for link in links(host):
-        host.check_output(f"systemctl restart {HAND_OVER}{link['ifname']}.service")
-    await_address(host)
+    for link in links(host, policy):
+        unit = f"{GIVERS[policy.card_namespace]}{link['ifname']}.service"
+        host.check_output(f"systemctl restart {unit}")
+    await_address(host, policy)
 
 
 def udp_port(frame: bytes) -> int:
@@ -108,11 +112,14 @@ def test_card_is_handed_over_after_its_chain(host: Any, options: Mapping[str, ob
 
 
 @pytest.mark.running
-def test_manager_stays_off_a_card_of_its_own(host: Any, options: Mapping[str, object]) -> None:
+def test_manager_stays_off_a_card_of_its_own(
+    host: Any, options: Mapping[str, object], policy: Any
+) -> None:
     """No setting lets the manager bring up a card that was not handed over."""
     if options["manager"] == "networkd":
-        for link in links(host):
-            text = host.check_output(f"networkctl status --json=short {link['ifname']}")
+        for link in links(host, policy):
+            asking = f"networkctl status --json=short {link['ifname']}"
+            text = host.check_output(where_the_cards_are(policy, asking))
             assert json.loads(text)["ActivationPolicy"] == "manual"
     else:
         configuration = host.check_output("NetworkManager --print-config")
@@ -120,29 +127,31 @@ def test_manager_stays_off_a_card_of_its_own(host: Any, options: Mapping[str, ob
 
 
 @pytest.mark.running
-def test_address_came_by_dhcp(host: Any, options: Mapping[str, object]) -> None:
+def test_address_came_by_dhcp(host: Any, options: Mapping[str, object], policy: Any) -> None:
     """A network card got an IPv4 address by DHCP."""
     if options["consent"] and not host.service(CONSENT).is_running:
         pytest.skip("nobody has agreed to the network yet")
-    await_address(host)
-    found = [each for each in addresses(host, "inet") if each.get("dynamic")]
+    await_address(host, policy)
+    found = [each for each in addresses(host, policy, "inet") if each.get("dynamic")]
     assert found, "no interface but `lo` has a dynamic IPv4 address"
 
 
 @pytest.mark.running
-def test_no_interface_has_ipv6(host: Any, options: Mapping[str, object]) -> None:
+def test_no_interface_has_ipv6(host: Any, options: Mapping[str, object], policy: Any) -> None:
     """There is no IPv6 address but on the loopback interface."""
     if options["ipv6"] != "off":
         pytest.skip("the profile has IPv6")
-    assert addresses(host, "inet6") == []
+    assert addresses(host, policy, "inet6") == []
 
 
 @pytest.mark.running
-def test_ipv6_does_not_tell_of_the_card(host: Any, options: Mapping[str, object]) -> None:
+def test_ipv6_does_not_tell_of_the_card(
+    host: Any, options: Mapping[str, object], policy: Any
+) -> None:
     """No IPv6 address holds the hardware address (RFC 4291, appendix A)."""
     if options["ipv6"] == "off":
         pytest.skip("the profile has no IPv6")
-    for link in links(host):
+    for link in links(host, policy):
         for address in (link["address"], link.get("permaddr", link["address"])):
             octets = bytes.fromhex(address.replace(":", ""))
             marked = f"ff:fe{octets[3]:02x}:{octets[4]:x}{octets[5]:02x}"
@@ -151,9 +160,11 @@ def test_ipv6_does_not_tell_of_the_card(host: Any, options: Mapping[str, object]
 
 
 @pytest.mark.running
-def test_hardware_addresses_are_as_said(host: Any, options: Mapping[str, object]) -> None:
+def test_hardware_addresses_are_as_said(
+    host: Any, options: Mapping[str, object], policy: Any
+) -> None:
     """No Ethernet card shows the address that it was made with, unless the profile says so."""
-    cards = links(host)
+    cards = links(host, policy)
     assert cards, "there is no Ethernet card"
     shown = {card["ifname"]: card["address"] for card in cards}
     changed = {card["ifname"] for card in cards if card.get("permaddr") is not None}
@@ -165,9 +176,10 @@ def test_hardware_addresses_are_as_said(host: Any, options: Mapping[str, object]
 
 
 @pytest.mark.running
-def test_routes_are_only_those_of_the_card(host: Any) -> None:
+def test_routes_are_only_those_of_the_card(host: Any, policy: Any) -> None:
     """No route is there but the router's and that of the own network."""
-    routes = json.loads(host.check_output("ip -json -4 route show"))
+    listing = host.check_output(where_the_cards_are(policy, "ip -json -4 route show"))
+    routes = json.loads(listing)
     gateways = {route["gateway"] for route in routes if "gateway" in route}
     strange = [
         route["dst"]
@@ -182,13 +194,13 @@ def test_routes_are_only_those_of_the_card(host: Any) -> None:
 @pytest.mark.running
 @pytest.mark.destructive
 def test_network_learns_nothing_from_a_connection(
-    host: Any, wire: Any, options: Mapping[str, object]
+    host: Any, wire: Any, options: Mapping[str, object], policy: Any
 ) -> None:
     """A new connection names neither host nor system, and asks nobody for names."""
     if options["consent"]:
         host.check_output("allow-network")
-    frames = wire.frames_during(lambda: connect_anew(host))
-    shown = {link["address"] for link in links(host)}
+    frames = wire.frames_during(lambda: connect_anew(host, policy))
+    shown = {link["address"] for link in links(host, policy)}
     own = [frame for frame in frames if frame[6:12].hex(":") in shown]
     messages = [dhcp_options(frame) for frame in own if udp_port(frame) == 67]
     assert messages, "no DHCP message was sent"
@@ -204,19 +216,21 @@ def test_network_learns_nothing_from_a_connection(
 
 
 @pytest.mark.running
-def test_nothing_leaves_before_consent(host: Any, wire: Any, options: Mapping[str, object]) -> None:
+def test_nothing_leaves_before_consent(
+    host: Any, wire: Any, options: Mapping[str, object], policy: Any
+) -> None:
     """Until somebody agrees every card is down and sends no frame."""
     if not options["consent"]:
         pytest.skip("the profile does not ask for consent")
     frames = wire.frames_during(lambda: host.run("sleep 3"))
-    assert [link["ifname"] for link in links(host) if "UP" in link["flags"]] == []
-    shown = {link["address"] for link in links(host)}
+    assert [link["ifname"] for link in links(host, policy) if "UP" in link["flags"]] == []
+    shown = {link["address"] for link in links(host, policy)}
     assert [frame for frame in frames if frame[6:12].hex(":") in shown] == []
 
 
 @pytest.mark.running
 @pytest.mark.destructive
-def test_only_the_group_can_agree(host: Any, options: Mapping[str, object]) -> None:
+def test_only_the_group_can_agree(host: Any, options: Mapping[str, object], policy: Any) -> None:
     """A stranger's consent is refused; a member of the group brings the cards up."""
     if not options["consent"]:
         pytest.skip("the profile does not ask for consent")
@@ -225,8 +239,8 @@ def test_only_the_group_can_agree(host: Any, options: Mapping[str, object]) -> N
     assert host.run(f"{stranger} sh -c 'echo agreed >{PIPE}'").rc != 0
     assert not host.service(CONSENT).is_running
     host.check_output("setpriv --reuid=65534 --regid=65534 --groups=861 allow-network")
-    await_address(host)
-    assert addresses(host, "inet") != []
+    await_address(host, policy)
+    assert addresses(host, policy, "inet") != []
 
 
 @pytest.mark.traffic
