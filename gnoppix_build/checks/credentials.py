@@ -22,6 +22,6 @@ def skip_without_credential(host: Any, unit: str, credential: str) -> None:
 
 
 def credentials_found(host: Any, names: Sequence[str]) -> list[str]:
-    """List the files from which systemd would take credentials of these names."""
+    """List the files of an image from which systemd would take credentials of these names."""
     places = [f"{folder}/{kind}/{name}" for folder in FOLDERS for kind in KINDS for name in names]
     return [each for each in places if host.file(each).exists]
