@@ -79,6 +79,14 @@ def encode_chrony(value: object) -> str:
     return re.sub(r"\s", "", _line(value))
 
 
+def encode_apparmor_path(value: object) -> str:
+    """Write a path of a profile's rule, in which nothing is a pattern.
+
+    Source: apparmor.d(5), "Globbing (AARE)".
+    """
+    return '"' + re.sub(r'([\\*?\[\]{}^"])', r"\\\1", _line(value)) + '"'
+
+
 def encode_toml(value: object) -> str:
     """Write a value of TOML: a truth value, a number, an array, or else a basic string.
 
@@ -115,6 +123,7 @@ def _line(value: object) -> str:
 
 
 ENCODERS: Final[Mapping[str, Callable[..., str]]] = {
+    "apparmor_path": encode_apparmor_path,
     "chrony": encode_chrony,
     "dnscrypt_stamp": encode_dnscrypt_stamp,
     "doh_stamp": encode_doh_stamp,

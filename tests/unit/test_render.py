@@ -14,6 +14,7 @@ from gnoppix_build.diagnostics import Span
 from gnoppix_build.language.node import Table
 from gnoppix_build.lock.model import Lock, Package, PackageSet
 from gnoppix_build.render.encoders import (
+    encode_apparmor_path,
     encode_environment,
     encode_openvpn_parameter,
     encode_systemd,
@@ -153,6 +154,8 @@ def test_render_refuses_a_name_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("encoded", "expected"),
     [
+        (encode_apparmor_path("/etc/ca.crt"), '"/etc/ca.crt"'),
+        (encode_apparmor_path('/a,b*{c}"'), '"/a,b\\*\\{c\\}\\""'),
         (encode_torrc(9050), "9050"),
         (encode_torrc('a "b" #c'), '"a \\"b\\" #c"'),
         (encode_systemd("100% a\\b"), "100%% a\\\\b"),

@@ -14,11 +14,16 @@ OWN = "gnoppix."
 def network_units(policy: Any) -> list[str]:
     """Name the units for whose user their component lets something in or out.
 
-    Root is nobody's own user: what it sends does not tell which unit sends it.
+    Root is nobody's own user: of its units those count that may open a packet socket.
     """
     declared = (*policy.listeners, *policy.direct, *policy.links, *policy.carried)
-    users = {(each.component, each.user) for each in declared if each.user != "root"}
-    return [each.unit for each in policy.services if (each.component, each.user) in users]
+    users = {(each.component, each.user) for each in declared}
+    return [
+        each.unit
+        for each in policy.services
+        if (each.component, each.user) in users
+        and (each.user != "root" or "CAP_NET_RAW" in each.capabilities)
+    ]
 
 
 def loaded_profiles(host: Any) -> dict[str, str]:
