@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Discriminator, Field, Tag
 
 from gnoppix_build.catalog.declaration import Condition, Declaration
+from gnoppix_build.catalog.leak import Leak
 from gnoppix_build.catalog.model import Model
 from gnoppix_build.catalog.network import Consent, Egress, Listener, Redirect, UnixSocket
 from gnoppix_build.catalog.private_root import PrivateRoot
@@ -183,6 +184,7 @@ class Manifest(Contribution):
     services: tuple[Service, ...] = ()
     credentials: tuple[Credential, ...] = ()
     refuses: tuple[Refusal, ...] = ()
+    leaks: tuple[Leak, ...] = ()
     private_root: PrivateRoot | None = None
     model: Model | None = None
     options: Annotated[dict[KebabName, Option], Field(default_factory=dict)]

@@ -40,6 +40,7 @@ def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
         "services": manifest.services,
         "credentials": manifest.credentials,
         "refuses": manifest.refuses,
+        "leaks": manifest.leaks,
         "optional": manifest.optional,
     }
     for key, declarations in parts.items():

@@ -275,3 +275,7 @@ _WHEEL = matching(
     "write it as in `name==1.2.3`",
 )
 WheelPin = Annotated[str, _WHEEL[0], _WHEEL[1]]
+_VARIABLE = matching(
+    "[A-Z][A-Z0-9_]{0,62}", "not-a-variable", "the name of a variable of the environment"
+)
+VariableName = Annotated[str, _VARIABLE[0], _VARIABLE[1]]

@@ -16,6 +16,7 @@ from gnoppix_build.policy.ruleset import format_closed_ruleset, format_ruleset
 from gnoppix_build.policy.sandbox import DROP_IN, format_drop_in
 from gnoppix_build.policy.status import format_status
 from gnoppix_build.render.encoders import ENCODERS
+from gnoppix_build.render.leaks import leak_files
 from gnoppix_build.render.sources import ComponentReader, SourceFile
 from gnoppix_build.render.tree import ImageFile
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
@@ -87,6 +88,7 @@ def render_files(resolved: Resolved, reader: ComponentReader) -> Iterator[ImageF
         )
         variables = {**shared, "options": _option_variables(component), "header": header}
         yield from _render_declarations(component, header)
+        yield from _render_leaks(component, header)
         yield from _render_sandboxes(component, policy, header)
         yield from _render_folder(component, reader, environment, variables)
 
@@ -187,6 +189,12 @@ def _render_declarations(component: ResolvedComponent, header: str) -> Iterator[
         if text:
             content = "\n".join((header, *text, "")).encode()
             yield ImageFile(path, content, _PLAIN_MODE, "root", "root", component.name)
+
+
+def _render_leaks(component: ResolvedComponent, header: str) -> Iterator[ImageFile]:
+    for path, text in leak_files(component):
+        content = f"{header}\n{text}".encode()
+        yield ImageFile(path, content, _PLAIN_MODE, "root", "root", component.name)
 
 
 def _render_sandboxes(

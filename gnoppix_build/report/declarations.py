@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gnoppix_build.catalog.leak import Leak
 from gnoppix_build.catalog.manifest import (
     Contribution,
     Credential,
@@ -47,6 +48,7 @@ def sections_of(described: DescribedComponent) -> tuple[Section, ...]:
         "exposure": map(_exposure, manifest.services),
         "sandbox": (line for each in manifest.services for line in _sandbox(each)),
         "credentials": map(_credential, manifest.credentials),
+        "leaks": (line for each in manifest.leaks for line in _leak(each)),
         "system": (*_accounts(manifest), *_contributions(manifest)),
         "checks": map(_check, described.checks),
     }
@@ -99,6 +101,25 @@ def _sandbox(service: Service) -> Iterator[str]:
 
 def _credential(credential: Credential) -> str:
     return f"{code(credential.name)}{condition(credential.when)}: {credential.doc}"
+
+
+def _leak(leak: Leak) -> Iterator[str]:
+    """Tell what a program does, then each switch, then what is left."""
+    yield f"{leak.program} {leak.tells} ({leak.source}){condition(leak.when)}"
+    switches = {
+        "ended in the environment": leak.environment,
+        "ended by dconf, locked": leak.dconf,
+        "ended by debconf": leak.debconf,
+    }
+    for what, settings in switches.items():
+        if settings:
+            written = listing(f"{key}={value}" for key, value in settings.items())
+            yield f"{leak.program}, {what}: {written}"
+    if leak.by_hand:
+        yield f"{leak.program}, ended by hand: {leak.by_hand}"
+    if leak.left:
+        refused = f"; refused: {listing(leak.packages)}" if leak.packages else ""
+        yield f"{leak.program}, never ended: {leak.left}{refused}"
 
 
 def _accounts(manifest: Manifest) -> Iterator[str]:

@@ -112,7 +112,7 @@ def _needing(feature: CataloguedFeature, selection: Selection) -> Iterator[Party
 
 def _dependent(dependents: Dependents, selection: Selection) -> Iterator[tuple[str, Party]]:
     """Find what is meant, in words, and the side that brings it."""
-    yield from _packages(dependents.packages, selection)
+    yield from bringers_of(dependents.packages, selection)
     for component in selection.components:
         yield from _brought(component, "kernel-modules", dependents.kernel_modules)
         for index, egress in enumerate(component.manifest.egress):
@@ -126,7 +126,8 @@ def _dependent(dependents: Dependents, selection: Selection) -> Iterator[tuple[s
                 yield protocol, make_party(component, ("egress", index), fact, egress.when)
 
 
-def _packages(patterns: tuple[str, ...], selection: Selection) -> Iterator[tuple[str, Party]]:
+def bringers_of(patterns: tuple[str, ...], selection: Selection) -> Iterator[tuple[str, Party]]:
+    """Give each package that is meant, and who brings it: the profile or a component."""
     for name, place in selection.packages.items():
         if _matches(name, patterns):
             yield f"`{name}`", Party(name, place, f"`{name}` is asked for here")
@@ -136,7 +137,7 @@ def _packages(patterns: tuple[str, ...], selection: Selection) -> Iterator[tuple
 
 def _ending(feature: CataloguedFeature, selection: Selection) -> Iterator[Party]:
     ended_by = feature.feature.ended_by
-    for _, party in _packages(ended_by.packages, selection):
+    for _, party in bringers_of(ended_by.packages, selection):
         yield party
     for component in selection.components:
         yield from _taking(feature.name, component)

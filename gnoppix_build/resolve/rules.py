@@ -17,6 +17,7 @@ from gnoppix_build.resolve.claims import (
 )
 from gnoppix_build.resolve.features import check_features
 from gnoppix_build.resolve.kernel import check_arguments, check_modules, check_settings_of_kernel
+from gnoppix_build.resolve.leaks import check_leaks
 from gnoppix_build.resolve.memory import check_contexts
 from gnoppix_build.resolve.model_names import check_model_names
 from gnoppix_build.resolve.refusals import check_refusals
@@ -33,6 +34,7 @@ RULES: Final[tuple[Rule, ...]] = (
     check_contexts,
     check_features,
     check_groups,
+    check_leaks,
     check_model_names,
     check_modules,
     check_ports,
