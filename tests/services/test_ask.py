@@ -454,9 +454,9 @@ def test_reader_that_has_enough_ends_it_quietly(system: System) -> None:
 
 def test_interruption_ends_it(system: System) -> None:
     system.describe("tiny")
-    with subprocess.Popen(
-        system.command("hello"), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
+    # A test run in the background has interruptions ignored, and would hand that on.
+    command = ["env", "--default-signal=INT", *system.command("hello")]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == b"waiting for `tiny`, at most 120 s\n"
         time.sleep(0.1)
