@@ -27,7 +27,7 @@ from gnoppix_build.report.finding import Finding
 from gnoppix_build.targets.vm import GuestHost
 
 # Several advertisements, and a lease that has to be renewed.
-IDLE_S = 70
+IDLE_S = 40
 FEW_PORTS = range(1, 33)
 BEFORE_CONTROL = "before-control"
 

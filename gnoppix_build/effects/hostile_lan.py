@@ -35,7 +35,7 @@ EVIL_DOMAIN: Final = "evil.test"
 EVIL_NAME: Final = "told-by-dhcp"
 EVIL_PREFIX: Final = IPv6Address("2001:db8:bad::")
 EVIL_RESOLVER: Final = IPv6Address("2001:db8:bad::53")
-LEASE_S: Final = 120
+LEASE_S: Final = 60
 ADVERTISEMENT_INTERVAL_S: Final = 8.0
 # A network that is given out to nobody (RFC 5737); a lie sends its traffic to the attacker.
 FAR_NETWORK: Final = IPv4Network("192.0.2.0/24")

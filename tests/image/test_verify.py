@@ -31,7 +31,8 @@ def test_shipped_profile_passes_every_check(
 ) -> None:
     """The tools of the first build are in the store by now.
 
-    A hostile network is met by the image of all services, and by each profile in a run of all.
+    UEFI and a hostile network are met by the image of all services, and by each profile in a run
+    of all.
     """
     assert cold_build.bench == bench
     tiers = () if wants_all_profiles() else ("static", "boot")

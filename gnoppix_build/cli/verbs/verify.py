@@ -7,7 +7,7 @@ import click
 
 from gnoppix_build.cli.options import components_option, profile_argument, result_option
 
-TIERS = ("static", "boot", "traffic")
+TIERS = ("static", "boot", "secure-boot", "traffic")
 
 
 @click.command()
@@ -39,10 +39,10 @@ def verb(
 ) -> int:
     """Check a built image: its files, and the unmodified ISO booted in QEMU.
 
-    The tier `static` looks at the tree and runs none of its code. The tier `boot` boots the ISO
-    through its own boot loader, by BIOS for all checks and by UEFI with Secure Boot on. The tier
-    `traffic` boots it, by UEFI as well, on a network that lies and scans, and judges every frame
-    that it sends; with both tiers that is the boot by UEFI.
+    The tier `static` looks at the tree and runs none of its code. The others boot the ISO through
+    its own boot loader: `boot` by BIOS, with all checks of a running system; `secure-boot` by UEFI
+    with Secure Boot on; `traffic` by UEFI as well, on a network that lies and scans, and judges
+    every frame that it sends. The last two share a boot.
     The reports are kept beside the ISO. Exit code 1 says that a check failed. Needs root.
     """
     from gnoppix_build.cli import locks, session
