@@ -6,8 +6,9 @@ from typing import Final, Literal
 
 from gnoppix_build.catalog.declaration import Declaration
 from gnoppix_build.catalog.manifest import Manifest
+from gnoppix_build.catalog.network import ConfinedEgress
 from gnoppix_build.diagnostics import Diagnostic
-from gnoppix_build.language.leaves import Line
+from gnoppix_build.language.leaves import Line, Switch
 from gnoppix_build.language.node import Node, child, key_span, span_of
 
 EXPOSED: Final = 20
@@ -32,7 +33,8 @@ class Kind(Declaration):
     """The contract of a kind of components.
 
     A component declares every key of `declares`, none of `never_declares`, and has none of the
-    folders of `never_has`, all because of what `because` says.
+    folders of `never_has`; with `is_confined` none of its users sends anything, not even on this
+    machine. All that is because of what `because` says.
     """
 
     layer: Literal["base", "packages"]
@@ -40,6 +42,7 @@ class Kind(Declaration):
     declares: tuple[Key, ...] = ()
     never_declares: tuple[Key, ...] = ()
     never_has: tuple[Folder, ...] = ()
+    is_confined: Switch = False
     because: Line = ""
 
 
@@ -55,6 +58,12 @@ def check_contract(
         if folder in folders:
             message = f"a component of the kind `{name}` has no folder `{folder}`"
             yield Diagnostic("contract", message, place, (), kind.because)
+    for index, egress in enumerate(manifest.egress if kind.is_confined else ()):
+        if not isinstance(egress, ConfinedEgress) or egress.reach != "none":
+            message = f"a component of the kind `{name}` sends nothing: `reach: none`"
+            yield Diagnostic(
+                "contract", message, span_of(root, ("egress", index)), (), kind.because
+            )
     for key in kind.declares:
         if not getattr(manifest, key):
             message = f"a component of the kind `{name}` has to declare its `{key}`"

@@ -22,6 +22,12 @@ declares: [model]
 never-has: [files]
 because: a model is data
 """
+RECOGNITION = """\
+layer: packages
+summary: Recognition
+is-confined: on
+because: it stays here
+"""
 AUDIT = """\
 layer: packages
 summary: Checks only
@@ -35,6 +41,7 @@ def said(manifest: str, *, with_files: bool = False) -> str:
         f"{KINDS_FOLDER}/anonymity-service.yaml": ANONYMITY,
         f"{KINDS_FOLDER}/audit.yaml": AUDIT,
         f"{KINDS_FOLDER}/ai-model.yaml": MODEL,
+        f"{KINDS_FOLDER}/recognition.yaml": RECOGNITION,
         "c/one/component.yaml": manifest,
         **({"c/one/files/x": ""} if with_files else {}),
     }
@@ -112,6 +119,21 @@ c/one/component.yaml:3:1: error[contract]: a component of the kind `audit` is no
   |
 3 | model:
   | ^^^^^"""
+    )
+
+
+def test_component_of_a_confined_kind_sends_nothing() -> None:
+    manifest = "kind: recognition\nsummary: one\negress:\n  - {user: root, reach: none}\n"
+    assert said(manifest) == ""
+    assert (
+        said(f"{manifest}  - {{user: root, reach: loopback}}\n")
+        == """\
+c/one/component.yaml:5:5: error[contract]: a component of the kind `recognition` sends nothing: \
+`reach: none`
+  |
+5 |   - {user: root, reach: loopback}
+  |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  = hint: it stays here"""
     )
 
 

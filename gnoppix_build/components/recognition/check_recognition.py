@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `recognition` promises of a system."""
+
+import secrets
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from gnoppix_build.checks.programs import command_of
+
+PARTS = ("read-text", "speak", "transcribe", "translate")
+UNITS = "/etc/systemd/system"
+DIGITS = 8
+# Words that the voice and the acoustic model agree on after `tomorrow morning`.
+WORDS = (
+    *("afternoon", "america", "children", "community", "eleven", "evening", "everybody"),
+    *("february", "hospital", "industry", "january", "necessary", "particular", "religion"),
+)
+SPANISH = {
+    "bread": "pan",
+    "cat": "gato",
+    "dog": "perro",
+    "hand": "mano",
+    "house": "casa",
+    "letter": "carta",
+    "river": "río",
+    "sun": "sol",
+}
+
+
+def require(options: Mapping[str, Any], *parts: str) -> None:
+    """Leave a check out whose programs the profile does not have."""
+    if missing := [part for part in parts if not options[part]]:
+        pytest.skip(f"the profile has no {' and no '.join(missing)}")
+
+
+def spoken(text: str) -> str:
+    """Give the command that speaks a text."""
+    return f"printf %s {shlex.quote(text)} | speak"
+
+
+@pytest.mark.static
+@pytest.mark.running
+def test_user_and_group_have_their_numbers(host: Any) -> None:
+    """The user that works on what comes in, and the group that may ask, have their numbers."""
+    assert host.user("recognition").uid == 150
+    assert host.group("recognisers").gid == 875
+
+
+@pytest.mark.static
+def test_units_have_their_sandbox(host: Any, options: Mapping[str, Any]) -> None:
+    """Each unit has no network, no capability, no log, and no disk to write to."""
+    for part in (each for each in PARTS if options[each]):
+        unit = f"{UNITS}/recognition-{part}@.service"
+        written = host.file(unit).content_string.splitlines()
+        compiled = host.file(f"{unit}.d/60-gnoppix-sandbox.conf").content_string.splitlines()
+        assert {
+            "LimitCORE=0",
+            "MemorySwapMax=0",
+            "StandardError=null",
+            "TemporaryFileSystem=/tmp /var/tmp",
+        } <= {*written}, part
+        assert {
+            "CapabilityBoundingSet=",
+            "MemoryDenyWriteExecute=yes",
+            "NoNewPrivileges=yes",
+            "PrivateNetwork=yes",
+            "ProtectSystem=strict",
+            "RestrictAddressFamilies=AF_UNIX",
+            "User=recognition",
+        } <= {*compiled}, part
+
+
+@pytest.mark.running
+def test_only_the_group_may_ask(host: Any, options: Mapping[str, Any]) -> None:
+    """A user outside of the group cannot connect, one of it can."""
+    for part in (each for each in PARTS if options[each]):
+        path = f"/run/recognition/{part}.sock"
+        assert host.check_output("stat -c %%U:%%G:%%a %s", path) == "recognition:recognisers:660"
+        refused = host.run("printf x | setpriv --reuid=65534 --regid=65534 --clear-groups %s", part)
+        assert refused.rc == 1
+        assert refused.stderr == f"{part}: Permission denied\n"
+
+
+@pytest.mark.running
+def test_spoken_words_come_back(host: Any, options: Mapping[str, Any]) -> None:
+    """A random word is spoken, and the words of that sound are the same."""
+    require(options, "speak", "transcribe")
+    said = f"tomorrow morning {secrets.choice(WORDS)}"
+    assert host.check_output(f"{spoken(said)} | transcribe") == said
+
+
+@pytest.mark.running
+def test_digits_in_an_image_are_read(host: Any, options: Mapping[str, Any]) -> None:
+    """Random digits are drawn as an image, and read from it."""
+    require(options, "read-text")
+    digits = "".join(secrets.choice("0123456789") for _ in range(DIGITS))
+    assert host.check_output(f"{command_of('draw_digits', digits)} | read-text").strip() == digits
+
+
+@pytest.mark.running
+def test_words_are_translated(host: Any, options: Mapping[str, Any]) -> None:
+    """A random word becomes its Spanish one."""
+    require(options, "translate")
+    word = secrets.choice(sorted(SPANISH))
+    said = host.check_output(f"printf 'the %s' {word} | translate")
+    assert said.split()[-1].lower() == SPANISH[word]
+
+
+@pytest.mark.running
+def test_nothing_is_written_to_a_disk(host: Any, options: Mapping[str, Any]) -> None:
+    """What came in is in no file and in no log afterwards."""
+    require(options, "translate")
+    nonce = f"q{secrets.token_hex(8)}q"
+    host.check_output(f"printf {nonce} | translate")
+    host.check_output("sync")
+    found = host.run(f"grep -rlsF --exclude-dir=journal {nonce[:-1]}[q] /run /tmp /var")
+    assert found.stdout == ""
+    assert nonce not in host.check_output("journalctl --no-pager --output=cat _UID=150")
+    units = "'recognition-*'"
+    assert nonce not in host.check_output(f"journalctl --no-pager --output=cat --unit={units}")
+
+
+@pytest.mark.running
+def test_what_is_no_sound_is_refused(host: Any, options: Mapping[str, Any]) -> None:
+    """A file of another kind gets a sentence, not an answer."""
+    require(options, "transcribe")
+    refused = host.run("printf %s | transcribe", "x" * 64)
+    assert refused.rc == 1
+    assert refused.stderr == "transcribe: this is no WAV file: file does not start with RIFF id\n"
