@@ -33,9 +33,11 @@ NOT_ASKED_FOR = frozenset(
     (
         "no component has a service",
         "the cards are beneath a tunnel",
+        "the profile asks for no graphics processor",
         "the profile does not ask for consent",
         "the profile has IPv6",
         "the profile has no IPv6",
+        "the profile has no model that repeats words",
         "the profile has no tunnel",
         "the source is not NTS",
         "the source is not Tor",
