@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A program: find words in whatever the system has written since a moment.
 
-Standard input: the words. Argument: a file that was touched at the moment. It looks at every file
-with a younger date on every file system that can be written, and at what memory is swapped to.
+Standard input: the words in hexadecimal, so that what hands them over is not found itself.
+Argument: a file that was touched at the moment. It looks at every file with a younger date on every
+file system that can be written, and at what memory is swapped to.
 Prints the paths, one a line.
 """
 
@@ -28,7 +29,14 @@ NOT_FILES = frozenset(
 def writable_mounts() -> tuple[list[str], set[str]]:
     """Give the places of file systems that files are written to, and those of all."""
     rows = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
-    return [row[1] for row in rows if row[2] not in NOT_FILES], {row[1] for row in rows}
+    wanted = [row[1] for row in rows if row[2] not in NOT_FILES and not is_seen_elsewhere(row)]
+    return wanted, {row[1] for row in rows}
+
+
+def is_seen_elsewhere(row: list[str]) -> bool:
+    """Tell an overlay whose written files lie in a folder of another file system that is there."""
+    uppers = [each.removeprefix("upperdir=") for each in row[3].split(",") if "upperdir=" in each]
+    return row[2] == "overlay" and any(Path(upper).is_dir() for upper in uppers)
 
 
 def files_since(moment: float) -> Iterator[Path]:
@@ -71,7 +79,9 @@ def holds(path: Path, words: "re.Pattern[bytes]") -> bool:
 
 def main() -> None:
     """Look everywhere."""
-    words = re.compile("|".join(map(re.escape, sys.stdin.read().split())).encode())
+    words = re.compile(
+        b"|".join(re.escape(bytes.fromhex(each)) for each in sys.stdin.read().split())
+    )
     # The clock of files is coarser than the one of programs.
     moment = Path(sys.argv[1]).stat().st_mtime - 1
     found = {path for path in (*files_since(moment), *swap_devices()) if holds(path, words)}
