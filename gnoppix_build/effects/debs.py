@@ -74,8 +74,11 @@ def _build(package: Numbered, result: Path, maintainer: str, epoch: int) -> Arch
         tree = Path(scratch, "tree")
         _write_tree(package, tree, control, changelog(package, maintainer, epoch))
         archive = result / archive_name(package)
-        # -Znone inside: these are kilobytes, and each version of xz packs its own way.
-        argv = ("dpkg-deb", "--root-owner-group", "-Znone", "--build", str(tree), str(archive))
+        # One thread: with several, xz splits by how many there are.
+        argv = (
+            *("dpkg-deb", "--root-owner-group", "-Zxz", "--threads-max=1", "--build"),
+            *(str(tree), str(archive)),
+        )
         run(argv, log=Path(scratch, LOG), env={"SOURCE_DATE_EPOCH": str(epoch)})
     content = archive.read_bytes()
     return Archive(control, archive.name, len(content), hashlib.sha256(content).hexdigest())

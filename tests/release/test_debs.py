@@ -25,6 +25,8 @@ CHANGES = {
 APT = (
     *("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "--quiet=2"),
     *("-o", "Dpkg::Options::=--force-unsafe-io"),
+    # The profile has apt look at onion services alone.
+    *("-o", "Dir::Etc::SourceParts=/etc/apt/sources.list.d"),
 )
 SOURCE = "deb [trusted=yes] file:///beside/debs ./\n"
 ZRAM = "etc/systemd/zram-generator.conf"

@@ -25,6 +25,20 @@ TEMPLATES: Final = PACKAGE_FOLDER / "outputs" / "debs"
 UNIT_FOLDERS: Final = ("/etc/systemd/system/", "/usr/lib/systemd/system/")
 # A second profile, and its components, take the place of the first one's.
 PROFILE_ON_A_MACHINE: Final = "gnoppix-profile"
+PYTHON: Final = b"#!/usr/bin/python3"
+# What every Debian system has is no dependency. Source: Debian policy 3.8, 7.3.1.
+ESSENTIAL: Final = frozenset(
+    "base-files base-passwd bash bsdutils coreutils dash debianutils diffutils dpkg findutils grep "
+    "gzip hostname init-system-helpers libc-bin ncurses-base ncurses-bin perl-base sed "
+    "sysvinit-utils tar util-linux".split()
+)
+# Lintian's tag -> the paths that it is about: a profile's configuration is the administrator's own.
+ADMINISTRATORS_PATHS: Final = {
+    "misplaced-systemd-tmpfiles": "/etc/tmpfiles.d/",
+    "package-installs-apt-preferences": "/etc/apt/preferences.d/",
+    "systemd-service-in-odd-location": "/etc/systemd/system/",
+    "udev-rule-in-etc": "/etc/udev/rules.d/",
+}
 SCRIPTS: Final = ("preinst", "postinst", "prerm", "postrm")
 
 
@@ -87,6 +101,9 @@ class _Writer:
             brought.append(_own_file(places["accounts"], accounts, name))
         if units.preset:
             brought.append(_own_file(places["preset"], _preset(units), name))
+        if tags := _overridden(brought):
+            text = self._render("lintian-overrides.j2", {"package": name, "tags": tags})
+            brought.append(_own_file(f"/usr/share/lintian/overrides/{name}", text, name))
         variables = {
             "package": name,
             "accounts": places["accounts"],
@@ -102,7 +119,7 @@ class _Writer:
             summary=f"{component.name} of the profile {self._resolved.name}",
             description=summary,
             files=(*brought, self._copyright(name)),
-            depends=("systemd", *sorted({*component_packages(component)})),
+            depends=_depends(component, brought),
             siblings=tuple(self._name_of(each) for each in self._required_by(component)),
             scripts={script: self._render(f"{script}.j2", variables) for script in SCRIPTS},
             exact=False,
@@ -113,7 +130,7 @@ class _Writer:
         """Make the package that wants those of all components."""
         return Content(
             name=self._prefix,
-            summary=f"a machine of the profile {self._resolved.name}",
+            summary=f"machine of the profile {self._resolved.name}",
             description=self._resolved.summary or self._resolved.name,
             files=(self._copyright(self._prefix),),
             depends=tuple(sorted(self._resolved.packages)),
@@ -136,6 +153,21 @@ class _Writer:
 
     def _render(self, template: str, variables: Mapping[str, object]) -> str:
         return self._environment.from_string(self._templates[template]).render(variables)
+
+
+def _depends(component: ResolvedComponent, files: Iterable[ImageFile]) -> tuple[str, ...]:
+    interpreters = {"python3" for file in files if file.content.startswith(PYTHON)}
+    wanted = {"systemd", *interpreters, *component_packages(component)}
+    return tuple(sorted(wanted - ESSENTIAL))
+
+
+def _overridden(files: Iterable[ImageFile]) -> tuple[str, ...]:
+    paths = [file.path for file in files]
+    return tuple(
+        tag
+        for tag, folder in ADMINISTRATORS_PATHS.items()
+        if any(path.startswith(folder) for path in paths)
+    )
 
 
 def _units_of(component: ResolvedComponent, files: Iterable[ImageFile]) -> Units:

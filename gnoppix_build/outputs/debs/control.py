@@ -63,7 +63,7 @@ def changelog(package: Numbered, maintainer: str, epoch: int) -> str:
     date = email.utils.formatdate(epoch)
     return (
         f"{package.content.name} ({package.version}) unstable; urgency=medium\n\n"
-        f"  * Made by gnoppix-build of {package.digest}.\n\n"
+        f"  * Made by gnoppix-build of\n    {package.digest}.\n\n"
         f" -- {maintainer}  {date}\n"
     )
 
