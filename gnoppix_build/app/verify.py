@@ -62,6 +62,12 @@ def check_machine(checks: CheckPlan, context: CheckContext) -> list[Finding]:
     return run_checks(checks.files, "running", complete)
 
 
+def check_machine_files(checks: CheckPlan, context: CheckContext) -> list[Finding]:
+    """Run on a running system the checks that a tree gets; `context` holds host and faults."""
+    complete = replace(checks.context, host=context.host, abort_on=context.abort_on)
+    return run_checks(checks.files, "static", complete)
+
+
 def check_traffic(checks: CheckPlan, context: CheckContext) -> list[Finding]:
     """Run the checks of a system on a hostile network; `context` holds host and network."""
     complete = replace(

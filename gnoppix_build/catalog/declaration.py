@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
 
-from gnoppix_build.language.leaves import Commit, Count, IpAddress, Port, Sha256
+from gnoppix_build.language.leaves import Commit, Count, IpAddress, IpNetwork, Port, Sha256
 
 
 def _kebab(name: str) -> str:
@@ -50,3 +50,4 @@ AddressSource = _or_option(IpAddress)
 CountSource = _or_option(Count)
 Sha256Source = _or_option(Sha256)
 CommitSource = _or_option(Commit)
+NetworkSource = _or_option(IpNetwork)

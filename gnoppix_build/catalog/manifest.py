@@ -98,6 +98,7 @@ class Option(Declaration):
         "choice",
         "address",
         "addresses",
+        "networks",
         "path",
     ]
     default: WrittenValue | None = None

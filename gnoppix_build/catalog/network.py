@@ -9,6 +9,7 @@ from gnoppix_build.catalog.declaration import (
     AddressSource,
     Condition,
     Declaration,
+    NetworkSource,
     PortSource,
 )
 from gnoppix_build.language.leaves import KebabName, Line, PathOfEach, UserName
@@ -28,7 +29,8 @@ class Listener(Declaration):
     """A socket that a user of the component listens on; `open_to` lists who may connect.
 
     A port that an option of type `ports` decides is a socket for each of them.
-    `open_to` holds user names, or `everyone` for every local user.
+    `open_to` holds user names, or `everyone` for every local user; `sources` are the networks that
+    others may connect from, any if there are none.
     """
 
     protocol: Protocol
@@ -36,6 +38,7 @@ class Listener(Declaration):
     port: PortSource
     user: UserName
     open_to: tuple[UserName, ...] = (EVERYONE,)
+    sources: tuple[NetworkSource, ...] = ()
     namespace: Namespace = "system"
     when: Condition = Field(default_factory=dict)
 

@@ -13,6 +13,7 @@ from gnoppix_build.language.decode import decode
 from gnoppix_build.language.leaves import (
     Integer,
     IpAddress,
+    IpNetwork,
     Line,
     Name,
     Port,
@@ -34,6 +35,7 @@ _TYPES: Final[Mapping[str, Any]] = {
     "names": tuple[Name, ...],
     "address": IpAddress,
     "addresses": tuple[IpAddress, ...],
+    "networks": tuple[IpNetwork, ...],
     "ports": tuple[Port, ...],
     "path": SystemPath,
 }

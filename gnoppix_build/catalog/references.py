@@ -25,6 +25,7 @@ class Conditional(Protocol):
 PORT_TYPES: Final = frozenset(("port", "ports"))
 TEXT_TYPES: Final = frozenset(("text", "texts"))
 ADDRESS_TYPES: Final = frozenset(("address", "addresses"))
+NETWORK_TYPES: Final = ADDRESS_TYPES | {"networks"}
 
 
 def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
@@ -75,6 +76,8 @@ def _sources(manifest: Manifest) -> Iterator[tuple[Path, object, frozenset[str]]
     for index, listener in enumerate(manifest.listens):
         yield ("listens", index, "port"), listener.port, PORT_TYPES
         yield ("listens", index, "address"), listener.address, frozenset(("address",))
+        for place, network in enumerate(listener.sources):
+            yield ("listens", index, "sources", place), network, NETWORK_TYPES
     for index, redirect in enumerate(manifest.redirects):
         yield ("redirects", index, "port"), redirect.port, frozenset(("port",))
     for index, egress in enumerate(manifest.egress):

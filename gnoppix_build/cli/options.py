@@ -64,3 +64,18 @@ result_option: Decorator = click.option(
     metavar="DIR",
     help="The result folder (default: out/PROFILE).",
 )
+hosts_option: Decorator = click.option(
+    "--host",
+    "hosts",
+    metavar="HOST",
+    multiple=True,
+    required=True,
+    help="`local` or `ssh://[USER@]HOST[:PORT]`; may be given several times.",
+)
+ssh_configuration_option: Decorator = click.option(
+    "--ssh-config",
+    "ssh_configuration",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True),
+    metavar="FILE",
+    help="The ssh_config(5) to use in place of your own.",
+)

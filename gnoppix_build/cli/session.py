@@ -58,7 +58,11 @@ def resolve_profile(profile: str, folders: Sequence[Path], target: Target) -> Re
 
 def require_profile(profile: str, folders: Sequence[Path], target: Target = "image") -> Resolved:
     """Resolve; mistakes are told and end the command."""
-    resolution = resolve_profile(profile, folders, target)
+    return require_resolved(resolve_profile(profile, folders, target))
+
+
+def require_resolved(resolution: Resolution) -> Resolved:
+    """Tell what resolving found; mistakes end the command."""
     show_diagnostics(resolution.diagnostics, resolution.sources)
     if resolution.resolved is None:
         raise click.exceptions.Exit(PROFILE_MISTAKES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Applying a rendered tree to the mounted root of an image, through ansible-runner."""
+"""Applying a rendered tree to the mounted root of an image or to machines, by ansible-runner."""
 
 import json
 import os
@@ -8,20 +8,24 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gnoppix_build.effects.faults import CommandFault
 from gnoppix_build.effects.process import SEARCH_PATH, require_tool
 
 CHILD = Path(__file__).with_name("ansible_child.py")
-PLAYBOOK = "image.yml"
+IMAGE_PLAYBOOK, MACHINE_PLAYBOOK = "image.yml", "machine.yml"
 HOST = "image"
 # Empty, and named so that neither the host's nor the user's own is read.
 CONFIGURATION = "ansible.cfg"
 TAIL_LINES = 12
+SSH_ARGUMENTS = (
+    *("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ControlMaster=no"),
+    *("-o", "ControlPath=none", "-o", "ServerAliveInterval=10"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,65 @@ class ApplyResult:
     ok: int
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A task that changed something, or would; `diff` is text, empty unless it was asked for."""
+
+    host: str
+    task: str
+    diff: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayOptions:
+    """How a playbook is played; no `limit` or `tags`: all hosts, all components."""
+
+    is_check: bool = False
+    with_diff: bool = False
+    limit: str = ""
+    tags: tuple[str, ...] = ()
+
+    def of_runner(self) -> dict[str, str]:
+        """Give them as arguments of ansible-runner."""
+        flags = (("--check", self.is_check), ("--diff", self.with_diff))
+        chosen = {
+            "cmdline": " ".join(flag for flag, is_set in flags if is_set),
+            "limit": self.limit,
+            "tags": ",".join(self.tags),
+        }
+        return {name: value for name, value in chosen.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told how a play goes on."""
+
+    on_task: Callable[[str], None] = field(default=lambda _task: None)
+    on_change: Callable[[Change], None] = field(default=lambda _change: None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Play:
+    """A copy of a tree with files added, `added`, and how it is played."""
+
+    tree: Path
+    added: Mapping[str, str]
+    playbook: str
+    log: Path
+    artifacts: Path
+    options: PlayOptions
+    environment: Mapping[str, str]
+    listener: Listener
+    timeout_s: float
+
+
 class TaskFault(CommandFault):
     """A task failed; `task_path` is file:line below the playbooks, empty when no task ran."""
 
     code = "task"
 
     def __init__(self, task: str, task_path: str, message: str, log: Path) -> None:
-        super().__init__(("ansible-playbook", PLAYBOOK), 2, log, hint=f"see {log}")
+        super().__init__(("ansible-playbook",), 2, log, hint=f"see {log}")
         self.task = task
         self.task_path = task_path
         place = f" ({task_path})" if task_path else ""
@@ -62,44 +118,103 @@ def apply(
     as it starts. Needs root, python3 and python3-apt inside `root`. Raises TaskFault when a task
     fails or `timeout_s` is over, EnvironmentFault when a tool is missing.
     """
+    # A JSON string is a YAML one; the tag keeps Ansible from taking a path for a template.
+    variables = f"gnoppix_root: !unsafe {json.dumps(str(root.resolve()))}\n"
+    changed, ok = _run(
+        _Play(
+            tree=tree,
+            added={f"inventory/host_vars/{HOST}.yml": variables},
+            playbook=IMAGE_PLAYBOOK,
+            log=log,
+            artifacts=artifacts,
+            options=PlayOptions(),
+            environment={"SOURCE_DATE_EPOCH": str(epoch)},
+            listener=Listener(on_task),
+            timeout_s=timeout_s,
+        )
+    )
+    return ApplyResult(changed=sum(changed.values()), ok=sum(ok.values()))
+
+
+def provision(
+    tree: Path,
+    inventory: Mapping[str, Mapping[str, object]],
+    *,
+    log: Path,
+    artifacts: Path,
+    options: PlayOptions,
+    listener: Listener,
+    agent: str | None,
+    timeout_s: float = 7200.0,
+) -> Mapping[str, int]:
+    """Bring a tree rendered for machines to them; gives host -> how many tasks changed something.
+
+    `inventory` maps a host to the variables by which Ansible reaches it; `agent` is the socket of
+    the caller's ssh-agent. Raises TaskFault as `apply` does.
+    """
+    # JSON is YAML, and these are no texts of a profile.
+    hosts = json.dumps({"all": {"hosts": inventory}}, indent=1)
+    environment = {
+        # Each task comes by a connection of its own, and nobody is asked for anything.
+        "ANSIBLE_SSH_ARGS": " ".join(SSH_ARGUMENTS),
+        **({"SSH_AUTH_SOCK": agent} if agent else {}),
+    }
+    changed, _ = _run(
+        _Play(
+            tree=tree,
+            added={"inventory/hosts.yml": hosts},
+            playbook=MACHINE_PLAYBOOK,
+            log=log,
+            artifacts=artifacts,
+            options=options,
+            environment=environment,
+            listener=listener,
+            timeout_s=timeout_s,
+        )
+    )
+    return {host: changed.get(host, 0) for host in inventory}
+
+
+def _run(play: _Play) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Play a playbook; gives what changed and what was well, by host."""
     for tool in ("setpriv", "unshare"):
         require_tool(tool)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    artifacts.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=artifacts) as scratch:
-        run_dir = _copy_tree(tree, root, Path(scratch) / "run")
+    play.log.parent.mkdir(parents=True, exist_ok=True)
+    play.artifacts.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=play.artifacts) as name:
+        scratch = Path(name)
+        run_dir = _copy_tree(play.tree, play.added, scratch / "run")
         try:
-            (Path(scratch) / CONFIGURATION).touch()
-            with _started(run_dir, log, Path(scratch), epoch, timeout_s) as lines:
-                return _follow(lines, log, on_task, timeout_s)
+            (scratch / CONFIGURATION).touch()
+            with _started(run_dir, scratch, play) as lines:
+                return _follow(lines, play)
         finally:
-            _keep_artifacts(run_dir / "artifacts", artifacts)
+            _keep_artifacts(run_dir / "artifacts", play.artifacts)
 
 
-def _copy_tree(tree: Path, root: Path, run_dir: Path) -> Path:
-    """Copy the tree, for the runner writes into it, and say there where the root is."""
+def _copy_tree(tree: Path, added: Mapping[str, str], run_dir: Path) -> Path:
+    """Copy the tree, for the runner writes into it, and add files."""
     shutil.copytree(tree, run_dir, symlinks=True)
-    variables = run_dir / "inventory" / "host_vars" / f"{HOST}.yml"
-    variables.parent.mkdir(exist_ok=True)
-    # A JSON string is a YAML one; the tag keeps Ansible from taking a path for a template.
-    variables.write_text(f"gnoppix_root: !unsafe {json.dumps(str(root.resolve()))}\n")
+    for path, text in added.items():
+        place = run_dir / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
     return run_dir
 
 
 @contextmanager
-def _started(
-    run_dir: Path, log: Path, scratch: Path, epoch: int, timeout_s: float
-) -> Iterator[Iterator[str]]:
+def _started(run_dir: Path, scratch: Path, play: _Play) -> Iterator[Iterator[str]]:
     """Run the child in a PID namespace of its own: when it ends, so does all that it started."""
     own_processes = ("--fork", "--kill-child=KILL", "--pid", "--mount-proc")
     command = (
         *("setpriv", "--pdeathsig", "KILL", "--", "unshare", *own_processes, "--"),
-        *(sys.executable, "-I", str(CHILD), str(run_dir), PLAYBOOK, str(log)),
+        *(sys.executable, "-I", str(CHILD), str(run_dir), play.playbook, str(play.log)),
+        json.dumps(play.options.of_runner()),
     )
-    with log.open("ab") as output:
+    with play.log.open("ab") as output:
         child = subprocess.Popen(
             command,
-            env=_child_environment(scratch, epoch),
+            env=_child_environment(scratch, play),
             cwd=scratch,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -109,7 +224,7 @@ def _started(
             text=True,
             encoding="utf-8",
         )
-    overtime = threading.Timer(timeout_s, child.kill)
+    overtime = threading.Timer(play.timeout_s, child.kill)
     overtime.start()
     try:
         assert child.stdout is not None
@@ -122,7 +237,7 @@ def _started(
         child.stdout.close()
 
 
-def _child_environment(scratch: Path, epoch: int) -> dict[str, str]:
+def _child_environment(scratch: Path, play: _Play) -> dict[str, str]:
     """Give the whole environment: the runner writes it down, so nothing of the caller's is in it.
 
     Source: artifacts/IDENT/command of ansible-runner 2.4.
@@ -133,7 +248,6 @@ def _child_environment(scratch: Path, epoch: int) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "SOURCE_DATE_EPOCH": str(epoch),
         "ANSIBLE_CONFIG": str(scratch / CONFIGURATION),
         "ANSIBLE_HOME": str(scratch / "ansible"),
         "ANSIBLE_INVENTORY_ENABLED": "yaml",
@@ -141,32 +255,34 @@ def _child_environment(scratch: Path, epoch: int) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_REMOTE_TEMP": "/tmp",
+        **play.environment,
     }
 
 
-def _follow(
-    lines: Iterator[str], log: Path, on_task: Callable[[str], None], timeout_s: float
-) -> ApplyResult:
+def _follow(lines: Iterator[str], play: _Play) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """Read the child's report to its end."""
     task = "ansible-playbook"
     fault: TaskFault | None = None
-    ending: dict[str, str | int] = {}
+    ending: dict[str, object] = {}
     for line in lines:
         said = json.loads(line)
         if "failure" in said:
-            fault = fault or TaskFault(said["task"], said["place"], said["failure"], log)
+            fault = fault or TaskFault(said["task"], said["place"], said["failure"], play.log)
+        elif "change" in said:
+            play.listener.on_change(Change(said["host"], said["change"], said["diff"]))
         elif "task" in said:
             task = said["task"]
-            on_task(task)
+            play.listener.on_task(task)
         else:
             ending = said
     match ending:
-        case {"status": "successful", "changed": int(changed), "ok": int(ok)}:
-            return ApplyResult(changed=changed, ok=ok)
+        case {"status": "successful", "changed": dict(changed), "ok": dict(ok)}:
+            return changed, ok
         case {"status": _}:
-            raise fault or TaskFault(task, "", _tail(log), log)
+            raise fault or TaskFault(task, "", _tail(play.log), play.log)
         case _:
-            raise TaskFault(task, "", f"it did not end within {timeout_s:g} s, or was killed", log)
+            message = f"it did not end within {play.timeout_s:g} s, or was killed"
+            raise TaskFault(task, "", message, play.log)
 
 
 def _tail(log: Path) -> str:

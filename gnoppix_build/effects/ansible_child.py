@@ -3,7 +3,8 @@
 
 ansible-runner takes over signals and writes down the environment that it finds, so it lives in a
 process that has nothing to lose. Each line on standard output is a JSON object: {"task": ...},
-{"failure": ...} or, last, {"status": ..., "ok": ..., "changed": ...}.
+{"change": ...}, {"failure": ...} or, last, {"status": ..., "ok": ..., "changed": ...}, where the
+numbers are by host.
 """
 
 import argparse
@@ -29,6 +30,7 @@ class Narrator:
         self._talk = talk
         self._log = log
         self._failed_tasks: set[str] = set()
+        self._diffs: list[str] = []
 
     def tell(self, **line: object) -> None:
         """Send a line to the parent."""
@@ -43,9 +45,19 @@ class Narrator:
         about = event.get("event_data", {})
         if event["event"] == "playbook_on_task_start":
             self.tell(task=about["task"])
+        elif event["event"] == "runner_on_ok" and about.get("res", {}).get("changed"):
+            self.tell(change=about["task"], host=about["host"], diff=self._take_diff())
+        elif event["event"] == "runner_on_file_diff":
+            self._diffs.append(event["stdout"].replace("\r\n", "\n"))
         elif event["event"] in FAILURES and not about.get("ignore_errors"):
             self._tell_failure(about)
         return True
+
+    def _take_diff(self) -> str:
+        """Give what was printed of differences since the last task: it comes before the result."""
+        diff = "\n".join(each.strip("\n") for each in self._diffs)
+        self._diffs.clear()
+        return diff
 
     def _tell_failure(self, about: Mapping[str, Any]) -> None:
         # A failed item is followed by its task, which says less.
@@ -58,8 +70,13 @@ class Narrator:
         self.tell(failure=str(message), task=about["task"], place=place)
 
 
-def run_playbook(run_dir: Path, playbook: str, log: Path, talk: IO[str]) -> None:
-    """Run one playbook of a private data directory and report how it ended."""
+def run_playbook(
+    run_dir: Path, playbook: str, log: Path, talk: IO[str], options: Mapping[str, Any]
+) -> None:
+    """Run one playbook of a private data directory and report how it ended.
+
+    `options` are further arguments of the runner: limit, tags, cmdline.
+    """
     with log.open("a", encoding="utf-8") as text:
         narrator = Narrator(run_dir / "project", talk, text)
         ended = ansible_runner.run(
@@ -73,26 +90,28 @@ def run_playbook(run_dir: Path, playbook: str, log: Path, talk: IO[str]) -> None
             suppress_env_files=True,
             settings={"pexpect_use_poll": True},
             event_handler=narrator.hear,
+            **options,
         )
     statistics = ended.stats or {}
     narrator.tell(
         status=ended.status,
-        ok=sum(statistics.get("ok", {}).values()),
-        changed=sum(statistics.get("changed", {}).values()),
+        ok=statistics.get("ok", {}),
+        changed=statistics.get("changed", {}),
     )
 
 
 def main() -> None:
-    """Read RUN_DIR PLAYBOOK LOG and run."""
+    """Read RUN_DIR PLAYBOOK LOG OPTIONS, the last as JSON, and run."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("playbook")
     parser.add_argument("log", type=Path)
+    parser.add_argument("options", type=json.loads)
     arguments = parser.parse_args()
     # Whatever else is printed must not end up between the lines of the report.
     talk = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    run_playbook(arguments.run_dir, arguments.playbook, arguments.log, talk)
+    run_playbook(arguments.run_dir, arguments.playbook, arguments.log, talk, arguments.options)
 
 
 if __name__ == "__main__":

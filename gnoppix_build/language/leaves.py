@@ -2,7 +2,7 @@
 """What a leaf means, by the type that a schema declares for it."""
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
@@ -115,6 +115,19 @@ def check_address(value: str) -> str:
         ) from None
 
 
+def check_network(value: str) -> str:
+    """Read an IP address or a network in CIDR notation, as an address or `ADDRESS/LENGTH`."""
+    try:
+        network = ip_network(value)
+    except ValueError:
+        raise mistake(
+            "not-a-network",
+            f"`{value}` is neither an IP address nor a network",
+            "write it as in `192.0.2.7` or `192.0.2.0/24`, without bits beyond the length",
+        ) from None
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
 def check_line(value: str) -> str:
     """Let a text pass that is one line and not too long."""
     if "\n" in value or "\r" in value or "\t" in value:
@@ -173,6 +186,7 @@ Exposure = Annotated[
 ]
 """Tenths of what systemd-analyze(1), "security", calls the overall exposure level."""
 IpAddress = Annotated[str, StringConstraints(strict=True), AfterValidator(check_address)]
+IpNetwork = Annotated[str, StringConstraints(strict=True), AfterValidator(check_network)]
 Pattern = Annotated[str, StringConstraints(strict=True), AfterValidator(check_pattern)]
 
 _NAME = matching(

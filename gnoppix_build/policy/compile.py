@@ -117,6 +117,7 @@ class _Compiler:
                             port,
                             tuple(sorted(each.open_to)),
                             self._namespace(component, each.namespace),
+                            tuple(sorted(component.addresses_of(each.sources))),
                         )
 
     def sockets(self) -> Iterator[PolicySocket]:

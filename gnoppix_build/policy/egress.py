@@ -11,10 +11,12 @@ from typing import Final
 
 from gnoppix_build.policy.matches import (
     OF_SOME_SOCKET,
+    answer_of,
     claims_of_the_kernel,
     far_addresses,
+    far_ends,
     far_ports,
-    reply_of,
+    of_others,
     rule,
     sent_on_link,
     unique,
@@ -45,6 +47,8 @@ def _rules(policy: Policy) -> Iterator[str]:
         yield "meta protocol arp accept"
     for claim in claims_of_the_kernel(policy):
         yield rule(claim, "drop")
+    for other in unique(of_others(each) for each in policy.listeners if not each.is_loopback):
+        yield rule(other, "drop")
     for match in unique(_sent(policy)):
         yield rule(match, "accept")
 
@@ -52,7 +56,9 @@ def _rules(policy: Policy) -> Iterator[str]:
 def _sent(policy: Policy) -> Iterator[str]:
     """Match what the `inet` table lets out to the network."""
     yield from (sent_on_link(flow) for flow in policy.links)
-    yield from (reply_of(each) for each in policy.listeners if not each.is_loopback)
+    for each in policy.listeners:
+        if not each.is_loopback:
+            yield from (rule(answer_of(each), far) for far in far_ends(each, "daddr"))
     for flow in policy.direct:
         for address in far_addresses(flow, "daddr", has_ipv6=policy.has_ipv6):
             user = user_of(flow.user, policy.bound_users)

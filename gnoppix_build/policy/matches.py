@@ -2,7 +2,7 @@
 """The parts of nftables rules that the tables of the policy have in common. Source: nft(8)."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final, Literal
 
 from gnoppix_build.policy.model import (
@@ -117,10 +117,34 @@ def from_port(listener: PolicyListener) -> str:
     return f"{listener.protocol} sport {listener.port}"
 
 
+def answer_of(listener: PolicyListener) -> str:
+    """Match what goes out from a listener, whoever sent it: see `of_others`."""
+    return rule(at_address(listener.address, "saddr"), from_port(listener))
+
+
+def of_others(listener: PolicyListener) -> str:
+    """Match what a user other than a listener's own sends from it.
+
+    The kernel acknowledges what comes in before the connection is accepted, or after its process
+    has closed it; such packets have no user, and match neither this nor the listener's user.
+    """
+    return rule(answer_of(listener), f"meta skuid != {quoted(listener.user)}")
+
+
 def reply_of(listener: PolicyListener) -> str:
     """Match what a listener's own user sends from it."""
     source = at_address(listener.address, "saddr")
     return rule(source, from_port(listener), f"meta skuid {quoted(listener.user)}")
+
+
+def far_ends(listener: PolicyListener, direction: Direction) -> Iterator[str]:
+    """Match who may connect from elsewhere; nothing if all of them are of another family."""
+    version = ip_address(listener.address).version
+    known = [each for each in listener.sources if ip_network(each).version == version]
+    if not listener.sources:
+        yield ""
+    elif known:
+        yield f"{_family(version)} {direction} {set_of(known)}"
 
 
 def claims_of_the_kernel(policy: Policy) -> Iterator[str]:

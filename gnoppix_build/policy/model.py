@@ -45,7 +45,10 @@ class PolicyUser:
 
 @dataclass(frozen=True, slots=True, order=True)
 class PolicyListener:
-    """A socket that is open; `open_to` names who may connect to it directly."""
+    """A socket that is open; `open_to` names who may connect to it directly.
+
+    `sources` are the networks that others may connect from; any if there are none.
+    """
 
     component: str
     user: str
@@ -54,6 +57,7 @@ class PolicyListener:
     port: int
     open_to: tuple[str, ...]
     namespace: Namespace = "system"
+    sources: tuple[str, ...] = ()
 
     @property
     def is_loopback(self) -> bool:

@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from gnoppix_build.policy.matches import (
+    answer_of,
     at_address,
     by_tunnel,
     claims_of_the_kernel,
     far_addresses,
+    far_ends,
     far_ports,
     from_port,
+    of_others,
     quoted,
     reply_of,
     rule,
@@ -117,7 +120,9 @@ def _incoming(policy: Policy) -> Iterator[str]:
     yield 'iifname "lo" goto loopback_input'
     for listener in policy.listeners:
         if not listener.is_loopback:
-            yield rule(at_address(listener.address, "daddr"), _to_port(listener), "accept")
+            place = at_address(listener.address, "daddr")
+            for far in far_ends(listener, "saddr"):
+                yield rule(place, far, _to_port(listener), "accept")
     for match in unique(taken_on_link(flow) for flow in policy.links):
         yield rule(match, "accept")
     answers = (_answers(flow, policy) for flow in policy.direct)
@@ -139,7 +144,9 @@ def _outgoing(policy: Policy) -> Iterator[str]:
         yield rule(claim, "goto refuse")
     for listener in policy.listeners:
         if not listener.is_loopback:
-            yield rule(reply_of(listener), "ct direction reply", "accept")
+            yield rule(of_others(listener), "goto refuse")
+            for far in far_ends(listener, "daddr"):
+                yield rule(answer_of(listener), far, "ct direction reply accept")
     for match in unique(sent_on_link(flow) for flow in policy.links):
         yield rule(match, "accept")
     for flow in policy.direct:

@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory that a run of the playbooks gets; every text in its variables is unsafe.
+"""What a run of the playbooks is told; every text in its variables is unsafe.
 
 Ansible would else take what a profile says for a template.
 Source: "Advanced playbook syntax: unsafe or raw strings" of Ansible's guide.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Final
 
 import yaml
 
-from gnoppix_build.lock.wanted import component_packages
-from gnoppix_build.render.tree import ImageFile
-from gnoppix_build.resolve.model import Resolved, ResolvedComponent, Target
+from gnoppix_build.render.described import DescribedComponent, DescribedMachine
+from gnoppix_build.resolve.model import Target
 
 _CONNECTIONS: Final[Mapping[Target, str | None]] = {"image": "gnoppix_image", "machine": None}
-_EXTRA_PACKAGES: Final = "packages-of-the-profile"
 
 
 class _Unsafe(list[object]):
@@ -46,54 +45,36 @@ def write_hosts(target: Target) -> bytes:
     return _dump({"all": {"hosts": {target: variables}}})
 
 
+def write_component_tasks(names: Sequence[str]) -> bytes:
+    """Write the tasks that bring `gnoppix_components`, each with its component's name as a tag."""
+    return _dump(
+        [
+            {
+                "name": f"Bring {name}",
+                "ansible.builtin.include_role": {
+                    "name": "apply_component",
+                    "apply": {"tags": [name]},
+                },
+                "vars": {
+                    "apply_component_target": "{{ gnoppix_target }}",
+                    **{
+                        f"apply_component_{field}": f"{{{{ gnoppix_components[{index}].{field} }}}}"
+                        for field in ("name", "files", "units", "tasks")
+                    },
+                },
+                "tags": [name],
+            }
+            for index, name in enumerate(names)
+        ]
+    )
+
+
 def write_variables(
-    resolved: Resolved, files: Sequence[ImageFile], with_tasks: frozenset[str]
+    components: Sequence[DescribedComponent], machine: DescribedMachine | None
 ) -> bytes:
-    """Write `gnoppix_components`; `with_tasks` names the components that have a task file.
-
-    A file's bytes lie in `project/files/COMPONENT` under its own path.
-    """
-    components = [
-        _describe(component, files, has_tasks=component.name in with_tasks)
-        for component in resolved.components
-    ]
-    if resolved.packages:
-        components.append(
-            {
-                "name": _EXTRA_PACKAGES,
-                "packages": sorted(resolved.packages),
-                "files": [],
-                "units": {"enable": [], "disable": [], "mask": []},
-                "tasks": False,
-            }
-        )
-    return _dump({"gnoppix_components": _Unsafe(components)})
-
-
-def _describe(
-    component: ResolvedComponent, files: Sequence[ImageFile], *, has_tasks: bool
-) -> dict[str, object]:
-    units = [each.units for each in component.contributions]
-    return {
-        "name": component.name,
-        "packages": sorted({*component_packages(component)}),
-        "files": [
-            {
-                "path": file.path,
-                "mode": f"{file.mode:04o}",
-                "owner": file.owner,
-                "group": file.group,
-            }
-            for file in files
-            if file.origin == component.name
-        ],
-        "units": {
-            "enable": sorted({unit for each in units for unit in each.enable}),
-            "disable": sorted({unit for each in units for unit in each.disable}),
-            "mask": sorted({unit for each in units for unit in each.mask}),
-        },
-        "tasks": has_tasks,
-    }
+    """Write `gnoppix_components` and, for a machine, `gnoppix_machine`, a list of one."""
+    further = {"gnoppix_machine": _Unsafe([asdict(machine)])} if machine else {}
+    return _dump({"gnoppix_components": _Unsafe(map(asdict, components)), **further})
 
 
 def _dump(document: object) -> bytes:

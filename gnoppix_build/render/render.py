@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything decided to every file that a build or a machine gets; same inputs, same bytes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from gnoppix_build.lock.model import Lock, PackageSet
@@ -9,9 +9,14 @@ from gnoppix_build.lock.wanted import wanted_packages, wanted_roots
 from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.policy.documents import policy_documents
 from gnoppix_build.render.configuration import render_configuration
-from gnoppix_build.render.inventory import write_hosts, write_variables
+from gnoppix_build.render.described import (
+    describe_components,
+    describe_machine,
+    without_later_steps,
+)
+from gnoppix_build.render.inventory import write_component_tasks, write_hosts, write_variables
 from gnoppix_build.render.sources import ComponentReader
-from gnoppix_build.render.tree import RenderedTree
+from gnoppix_build.render.tree import ImageFile, RenderedTree
 from gnoppix_build.resolve.membership import groups_of_users
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 from gnoppix_build.resolve.models import find_models
@@ -39,8 +44,8 @@ def render(
     sysusers = {layer: _sysusers_of_layer(resolved, layer) for layer in LAYERS}
     files = {
         "inventory/hosts.yml": write_hosts(resolved.target),
-        "inventory/group_vars/all.yml": write_variables(resolved, configuration, frozenset(tasks)),
         **{f"project/{path}": content for path, content in playbooks.items()},
+        **_what_playbooks_are_told(resolved, configuration, frozenset(tasks), sysusers),
         **{f"project/files/{file.origin}{file.path}": file.content for file in configuration},
         **{f"project/tasks/{name}.yml": content for name, content in tasks.items()},
         **{f"policy/{name}": content for name, content in policy_documents(policy).items()},
@@ -65,6 +70,24 @@ def render(
         private_roots=wanted_roots(resolved),
         models=tuple(find_models(resolved.components)),
     )
+
+
+def _what_playbooks_are_told(
+    resolved: Resolved,
+    configuration: Sequence[ImageFile],
+    with_tasks: frozenset[str],
+    sysusers: Mapping[str, str],
+) -> Mapping[str, bytes]:
+    """Write the variables, beside the playbooks so that any inventory will do, and their tasks."""
+    components = describe_components(resolved, configuration, with_tasks)
+    machine = None
+    if resolved.target == "machine":
+        machine = describe_machine(resolved, components, "".join(sysusers.values()))
+        components = without_later_steps(resolved, components)
+    return {
+        "project/group_vars/all.yml": write_variables(components, machine),
+        "project/components.yml": write_component_tasks([each.name for each in components]),
+    }
 
 
 def _tasks_of(resolved: Resolved, reader: ComponentReader) -> Iterator[tuple[str, bytes]]:

@@ -25,6 +25,8 @@ def listener_line(listener: Listener, manifest: Manifest) -> str:
     address = source(listener.address, manifest)
     place = f"{listener.protocol} {address} port {source(listener.port, manifest)}"
     openness = f"open to {listing(listener.open_to)}" if listener.open_to else "by redirect only"
+    if listener.sources:
+        openness += f", from {listing(source(each, manifest) for each in listener.sources)}"
     space = _space(listener.namespace)
     return f"{place}, user {listener.user}, {openness}{space}{condition(listener.when)}"
 

@@ -16,6 +16,7 @@ from gnoppix_build.resolve.model import ResolvedComponent
 from gnoppix_build.resolve.parties import Party, make_party, merge_parties, named, tell, ways_out
 from gnoppix_build.resolve.selection import Selection
 
+_ANY_FAMILY: Final = {"0.0.0.0", "::"}  # noqa: S104 - compared, never bound
 _ANY_ADDRESS: Final = frozenset(("*", "0.0.0.0", "::"))  # noqa: S104 - compared, never bound
 
 
@@ -176,5 +177,7 @@ def _claim_port(component: ResolvedComponent, index: int, listener: Listener) ->
 
 def _meet(one: _Holder, other: _Holder) -> bool:
     if one is other or one.namespace != other.namespace:
+        return False
+    if one.party.name == other.party.name and {one.address, other.address} == _ANY_FAMILY:
         return False
     return one.address == other.address or bool(_ANY_ADDRESS & {one.address, other.address})

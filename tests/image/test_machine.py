@@ -38,8 +38,8 @@ UnsafeLoader.add_constructor("!unsafe", construct_list)
 
 
 def declared_packages(tree: Path) -> set[str]:
-    variables = yaml.load((tree / "inventory/group_vars/all.yml").read_text(), UnsafeLoader)
-    return {name for each in variables["gnoppix_components"] for name in each["packages"]}
+    variables = yaml.load((tree / "project/group_vars/all.yml").read_text(), UnsafeLoader)
+    return {*variables["gnoppix_machine"][0]["packages"]}
 
 
 def offer_packages(packages: set[str], root: Path) -> None:

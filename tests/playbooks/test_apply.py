@@ -18,6 +18,7 @@ from lab_root import make_lab_root
 from gnoppix_build.effects.ansible import ApplyResult, TaskFault, apply
 from gnoppix_build.effects.layers import overlay
 from gnoppix_build.effects.namespaces import unmount
+from gnoppix_build.render.inventory import write_component_tasks
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
@@ -87,9 +88,12 @@ def write_tree(tree: Path, *components: Component) -> Path:
                 "tasks": bool(component.tasks),
             }
         )
-    variables = tree / "inventory" / "group_vars" / "all.yml"
-    variables.parent.mkdir(parents=True)
+    variables = project / "group_vars" / "all.yml"
+    variables.parent.mkdir()
     variables.write_text(f"gnoppix_components: !unsafe {json.dumps(listed)}\n")
+    tasks = write_component_tasks([f"component-{number}" for number in range(len(components))])
+    (project / "components.yml").write_bytes(tasks)
+    (tree / "inventory").mkdir()
     (tree / "inventory" / "hosts.yml").write_text(
         "all:\n  hosts:\n    image:\n      ansible_connection: gnoppix_image\n"
     )

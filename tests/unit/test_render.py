@@ -80,14 +80,15 @@ NO_DOORS = (
     b' "consents": []\n}\n'
 )
 NO_LISTENERS = b'{\n "format_version": 1,\n "listeners": [],\n "sockets": []\n}\n'
+TOLD = ("inventory/hosts.yml", "project/components.yml", "project/group_vars/all.yml")
 HEADER = "# Rendered by gnoppix-build: profile demo, component one.\n"
 
 
 def test_render_yields_the_whole_tree() -> None:
     playbooks = {"site.yml": b"---\n"}
     tree = render(make_resolved(make_component("one")), None, playbooks, Folders(FILES))
-    variables = tree.files["inventory/group_vars/all.yml"]
-    assert {path: text for path, text in tree.files.items() if not path.startswith("inv")} == {
+    variables = tree.files["project/group_vars/all.yml"]
+    assert {path: text for path, text in tree.files.items() if path not in TOLD} == {
         "packages/base.list": b"apt\nbash\n",
         "packages/packages.list": b"extra\n",
         "policy/capture.json": b'{\n "format_version": 1,\n "rules": []\n}\n',
@@ -110,7 +111,7 @@ def test_render_yields_the_whole_tree() -> None:
 
 def test_ansible_reads_the_variables_as_they_are() -> None:
     tree = render(make_resolved(make_component("one")), None, {}, Folders(FILES))
-    read = DataLoader().load(tree.files["inventory/group_vars/all.yml"].decode())
+    read = DataLoader().load(tree.files["project/group_vars/all.yml"].decode())
     assert read["gnoppix_components"][0] == {
         "name": "one",
         "packages": ["apt", "bash"],

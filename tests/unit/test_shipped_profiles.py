@@ -20,6 +20,8 @@ EVERYTHING = PROJECT / "tests" / "profiles" / "everything.yaml"
 DOCUMENTATION = [ip_network(f"{net}/24") for net in ("192.0.2.0", "198.51.100.0", "203.0.113.0")]
 # With the cards beneath a tunnel there is no network that the others could be tried on.
 NOT_WITH_THE_OTHERS = {"link-namespace", "openvpn", "wireguard"}
+# apt goes through Tor there, and an image is neither reached nor provisioned.
+NOT_WITH_THE_OTHERS |= {"apt-mirror", "own-network", "remote-access"}
 
 
 def resolve_shipped(profile: Path, target: Target = "image") -> Resolved:

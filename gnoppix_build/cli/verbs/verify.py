@@ -5,7 +5,12 @@ from pathlib import Path
 
 import click
 
-from gnoppix_build.cli.options import components_option, profile_argument, result_option
+from gnoppix_build.cli.options import (
+    components_option,
+    profile_argument,
+    result_option,
+    ssh_configuration_option,
+)
 
 TIERS = ("static", "boot", "secure-boot", "traffic")
 
@@ -14,6 +19,12 @@ TIERS = ("static", "boot", "secure-boot", "traffic")
 @profile_argument
 @components_option
 @result_option
+@click.option(
+    "--host",
+    metavar="HOST",
+    help="A machine in place of an image: `local` or `ssh://[USER@]HOST[:PORT]`.",
+)
+@ssh_configuration_option
 @click.option(
     "--tier",
     "tiers",
@@ -31,19 +42,24 @@ TIERS = ("static", "boot", "secure-boot", "traffic")
     help="The form of what is printed.",
 )
 def verb(
+    *,
     profile: str,
     folders: tuple[Path, ...],
     folder: Path | None,
+    host: str | None,
+    ssh_configuration: Path | None,
     tiers: tuple[str, ...],
     form: str,
 ) -> int:
-    """Check a built image: its files, and the unmodified ISO booted in QEMU.
+    """Check a built image, its files and the unmodified ISO booted in QEMU; or a machine.
 
     The tier `static` looks at the tree and runs none of its code. The others boot the ISO through
     its own boot loader: `boot` by BIOS, with all checks of a running system; `secure-boot` by UEFI
     with Secure Boot on; `traffic` by UEFI as well, on a network that lies and scans, and judges
-    every frame that it sends. The last two share a boot.
-    The reports are kept beside the ISO. Exit code 1 says that a check failed. Needs root.
+    every frame that it sends. The last two share a boot. The reports are kept beside the ISO.
+
+    With a host, the checks of its files and of the running system are run there, and each file and
+    unit that differs from the profile is told. Exit code 1 says that a check failed. Needs root.
     """
     from gnoppix_build.cli import locks, session
     from gnoppix_build.cli.verify import verify_image
@@ -52,11 +68,20 @@ def verb(
     from gnoppix_build.report.junit import report_junit
     from gnoppix_build.report.text import report_text
 
+    reports = {"text": report_text, "json": report_json, "junit": report_junit}
+    if host is not None:
+        from gnoppix_build.cli.provision import read_addresses
+        from gnoppix_build.cli.verify_host import verify_machine
+
+        resolved = session.require_profile(profile, folders, "machine")
+        (address,) = read_addresses((host,))
+        findings = verify_machine(profile, folders, resolved, address, ssh_configuration)
+        click.echo(reports[form](address.name, findings), nl=False)
+        return 0 if judge_findings(findings) == "pass" else 1
     resolved = session.require_profile(profile, folders)
     result = locks.result_folder(folder, resolved)
     findings = verify_image(profile, folders, resolved, result, tiers)
     name = f"{resolved.name}.iso"
-    reports = {"text": report_text, "json": report_json, "junit": report_junit}
     (result / "verify.json").write_text(report_json(name, findings), encoding="utf-8")
     (result / "verify.xml").write_text(report_junit(name, findings), encoding="utf-8")
     click.echo(reports[form](name, findings), nl=False)

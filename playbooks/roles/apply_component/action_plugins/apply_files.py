@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of `apply_files`: read the final bytes and hand them over."""
+"""The controller's half of what brings files: read the final bytes and hand them over."""
 
 import base64
 import os
@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
-    """One transfer for all files of a component."""
+    """One transfer for all files; with `gate`, whatever else apply_gate takes, by that module."""
 
     _supports_check_mode = True
     _supports_diff = True
@@ -23,22 +23,23 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         """Send each file with its bytes; the result holds no bytes but those of a wanted diff."""
         super().run(tmp, task_vars)
-        folder = Path(self._loader.get_basedir()) / "files" / self._task.args["component"]
-        files = [
-            {
-                "path": entry["path"],
-                "mode": entry["mode"],
-                "owner": entry["owner"],
-                "group": entry["group"],
-                "content": base64.b64encode(_read_source(folder, entry)).decode(),
-            }
-            for entry in self._task.args["files"]
-        ]
+        arguments = dict(self._task.args)
+        own = arguments.pop("component", "")
+        files = [self._read(entry, entry.get("component") or own) for entry in arguments["files"]]
+        gate = arguments.pop("gate", None)
         result: dict[str, Any] = self._execute_module(
-            module_name="apply_files", module_args={"files": files}, task_vars=task_vars
+            module_name="apply_files" if gate is None else "apply_gate",
+            module_args={**arguments, **(gate or {}), "files": files},
+            task_vars=task_vars,
         )
         result.pop("invocation", None)
         return result
+
+    def _read(self, entry: Mapping[str, str], component: str) -> dict[str, str]:
+        folder = Path(self._loader.get_basedir()) / "files" / component
+        kept = {key: entry[key] for key in ("path", "mode", "owner", "group")}
+        content = base64.b64encode(_read_source(folder, entry)).decode()
+        return {**kept, "component": component, "content": content}
 
 
 def _read_source(folder: Path, entry: Mapping[str, str]) -> bytes:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between a machine and its profile, file by file and unit by unit."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gnoppix_build.checks.programs import command_of
+from gnoppix_build.render.described import MachineUnit
+from gnoppix_build.render.tree import ImageFile
+from gnoppix_build.report.finding import Finding
+
+ENABLED = frozenset(
+    ("alias", "enabled", "enabled-runtime", "generated", "indirect", "linked", "static")
+)
+MASKED = frozenset(("masked", "masked-runtime"))
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a profile wants on a machine."""
+
+    files: Sequence[ImageFile]
+    units: Sequence[MachineUnit]
+
+    def question(self) -> str:
+        """Give the shell command that says how all of it is on a machine, as JSON."""
+        asked = {
+            "files": [file.path for file in self.files],
+            "units": [unit.unit for unit in self.units],
+        }
+        return command_of("read_machine", json.dumps(asked))
+
+
+def judge_drift(expected: Expected, seen: Mapping[str, Any]) -> list[Finding]:
+    """Tell each file and unit that is not as its component wants it, and what is left over.
+
+    `seen` is the answer to the question. A component of which nothing differs passes.
+    """
+    differing = [*_files(expected, seen), *_units(expected, seen), *_left_over(expected, seen)]
+    guilty = {finding.component for finding in differing}
+    counted = Counter(file.origin for file in expected.files)
+    counted.update(unit.component for unit in expected.units)
+    kept = [
+        Finding("no_drift", name, "running", "pass", f"{count} files and units as wanted", 0.0)
+        for name, count in sorted(counted.items())
+        if name not in guilty
+    ]
+    return [*kept, *differing]
+
+
+def _files(expected: Expected, seen: Mapping[str, Any]) -> Iterator[Finding]:
+    for file in expected.files:
+        found = seen["files"][file.path]
+        if found is None:
+            yield _drift(file.path, file.origin, "it is not there")
+            continue
+        wanted = {
+            "mode": f"{file.mode:04o}",
+            "owner": file.owner,
+            "group": file.group,
+            "sha256": hashlib.sha256(file.content).hexdigest(),
+        }
+        lacks = [
+            "other bytes" if key == "sha256" else f"{key} `{found[key]}`, not `{value}`"
+            for key, value in wanted.items()
+            if found[key] != value
+        ]
+        if lacks:
+            yield _drift(file.path, file.origin, "; ".join(lacks))
+
+
+def _units(expected: Expected, seen: Mapping[str, Any]) -> Iterator[Finding]:
+    for unit in expected.units:
+        state = seen["units"][unit.unit]
+        if lack := _lack_of(unit, state["enabled"], state["active"]):
+            yield _drift(unit.unit, unit.component, lack)
+
+
+def _lack_of(unit: MachineUnit, enabled: str, active: str) -> str:
+    match unit.wanted:
+        case "enable":
+            if enabled not in ENABLED:
+                return f"it is `{enabled}`, not enabled"
+            return "it has failed" if active == "failed" else ""
+        case "mask":
+            return "" if enabled in MASKED else f"it is `{enabled}`, not masked"
+        case "disable":
+            return f"it is `{enabled}`" if enabled in {"enabled", "enabled-runtime"} else ""
+
+
+def _left_over(expected: Expected, seen: Mapping[str, Any]) -> Iterator[Finding]:
+    record = seen["record"]
+    if record is None:
+        return
+    wanted = {file.path for file in expected.files} | {unit.unit for unit in expected.units}
+    for kind in ("files", "units"):
+        for name, component in sorted(record[kind].items()):
+            if name not in wanted:
+                yield _drift(name, component, "the profile has it no more; provision takes it away")
+    for path in record["unsettled"]:
+        component = record["files"].get(path, "")
+        yield _drift(path, component, "the last run was interrupted; provision again")
+
+
+def _drift(name: str, component: str, lack: str) -> Finding:
+    return Finding(f"no_drift[{name}]", component, "running", "fail", lack, 0.0)

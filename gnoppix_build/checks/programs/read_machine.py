@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say what files and units of a machine are: `read_machine.py {"files": [...], "units": [...]}`.
+
+Prints JSON: `files` path -> mode, owner, group and sha256 (none for what is no regular file) or
+null, `units` unit -> state at start and now, `record` what provisioning noted, if it did.
+"""
+
+import grp
+import hashlib
+import json
+import pwd
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+RECORD = Path("/var/lib/gnoppix/machine.json")
+
+
+def read_file(path: Path) -> "dict[str, str] | None":
+    """Describe a path without following a link."""
+    try:
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    is_file = stat.S_ISREG(status.st_mode)
+    return {
+        "mode": f"{stat.S_IMODE(status.st_mode):04o}",
+        "owner": name_of(pwd.getpwuid, status.st_uid),
+        "group": name_of(grp.getgrgid, status.st_gid),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if is_file else "",
+    }
+
+
+def name_of(look_up: object, number: int) -> str:
+    """Name a user or group, or give its number."""
+    try:
+        return str(look_up(number)[0])  # type: ignore[operator]
+    except KeyError:
+        return str(number)
+
+
+def read_unit(unit: str) -> "dict[str, str]":
+    """Give the states of a unit. Source: systemctl(1)."""
+    enabled = ask("is-enabled", "--", unit) or "not-found"
+    return {"enabled": enabled, "active": ask("is-active", "--", unit)}
+
+
+def ask(*words: str) -> str:
+    """Give what systemctl prints, whatever its status."""
+    done = subprocess.run(("/usr/bin/systemctl", *words), capture_output=True, check=False)  # noqa: S603
+    return done.stdout.decode().strip()
+
+
+def read_record() -> object:
+    """Give the record without what files held before; none if there is none."""
+    if not RECORD.exists():
+        return None
+    record = json.loads(RECORD.read_text())
+    files = {path: entry["component"] for path, entry in record["files"].items()}
+    units = {unit: entry["component"] for unit, entry in record["units"].items()}
+    return {"files": files, "units": units, "unsettled": record["unsettled"]}
+
+
+def main() -> None:
+    """Read the question, print the answer."""
+    asked = json.loads(sys.argv[1])
+    answer = {
+        "files": {path: read_file(Path(path)) for path in asked["files"]},
+        "units": {unit: read_unit(unit) for unit in asked["units"]},
+        "record": read_record(),
+    }
+    json.dump(answer, sys.stdout)
+
+
+main()

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`build-image provision`."""
+
+from pathlib import Path
+
+import click
+
+from gnoppix_build.cli.options import (
+    components_option,
+    hosts_option,
+    profile_argument,
+    ssh_configuration_option,
+)
+
+
+@click.command()
+@profile_argument
+@components_option
+@hosts_option
+@ssh_configuration_option
+@click.option("--check", "is_check", is_flag=True, help="Change nothing; say what would change.")
+@click.option("--diff", "with_diff", is_flag=True, help="Show what changes, line by line.")
+@click.option("--limit", metavar="PATTERN", default="", help="Only the hosts of this pattern.")
+@click.option(
+    "--only",
+    "tags",
+    metavar="COMPONENT",
+    multiple=True,
+    help="Only the files of this component; may be given several times.",
+)
+@click.option(
+    "--undo-after",
+    metavar="SECONDS",
+    type=click.IntRange(10, 3600),
+    default=120,
+    show_default=True,
+    help="When a change of the firewall goes back if nobody gets through it.",
+)
+def verb(
+    *,
+    profile: str,
+    folders: tuple[Path, ...],
+    hosts: tuple[str, ...],
+    ssh_configuration: Path | None,
+    is_check: bool,
+    with_diff: bool,
+    limit: str,
+    tags: tuple[str, ...],
+    undo_after: int,
+) -> None:
+    """Bring a profile to machines that run Debian already.
+
+    A host is `local` or `ssh://[USER@]HOST[:PORT]`; the user has to be root, or to become root by
+    sudo without a password. A second run changes nothing, and what a component that left the
+    profile brought goes with the next. Firewall, network and remote access are changed last, and
+    go back by themselves unless a fresh connection gets through. `verify --host` tells afterwards
+    what differs.
+    """
+    from gnoppix_build.cli.provision import SshMachines, provision_machines, read_addresses
+    from gnoppix_build.effects.ansible import PlayOptions
+
+    options = PlayOptions(is_check, with_diff, limit, tags)
+    machines = SshMachines(ssh_configuration)
+    changed = provision_machines(
+        profile, folders, read_addresses(hosts), machines, options, undo_after
+    )
+    for host, count in changed.items():
+        what = "would change something" if is_check else "changed something"
+        click.echo(f"{host}: {count} tasks {what}" if count else f"{host}: nothing to change")

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a machine's units in step with its files, and take away what no component brings."""
+
+from ansible.module_utils import gnoppix_units as units
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.gnoppix_record import Record, describe_gone
+
+DOCUMENTATION = """
+module: settle_machine
+author: the gnoppix-build developers
+short_description: Set the units of all components and remove what is gone from the profile
+description:
+  - Files and units that the record has and the profile has not go back to what they were.
+  - AppArmor profiles, kernel settings and temporary folders are read anew before any unit starts.
+    Units of components whose files changed are stopped, then all that is enabled is started.
+options:
+  files:
+    description: The paths of all files that the profile brings outside the gate.
+    type: list
+    elements: str
+    required: true
+  units:
+    description: Each unit with what is wanted of it, enable, disable or mask, and its component.
+    type: list
+    elements: dict
+    required: true
+"""
+UNIT_OPTIONS = {
+    "unit": {"type": "str", "required": True},
+    "wanted": {"type": "str", "choices": ["enable", "disable", "mask"], "required": True},
+    "component": {"type": "str", "required": True},
+    "part": {"type": "str", "required": True},
+}
+
+
+def settle(wanted, record, gone_files, gone_units, to_set):
+    """Do it; whatever is interrupted is done again by the next run."""
+    changed = record.unsettled_of("ordinary")
+    stirred = {record.files[path]["component"] for path in changed}
+    for unit in gone_units:
+        units.release_unit(unit, record.units.pop(unit))
+    units.forget_files(gone_files)
+    for path in gone_files:
+        record.give_back_file(path)
+    units.read_files([*changed, *gone_files])
+    for unit in to_set:
+        units.set_unit(unit["unit"], unit["wanted"])
+    for unit in wanted:
+        if unit in to_set or unit["component"] in stirred:
+            units.stop_unit(unit["unit"])
+    # As at a start of the machine: one transaction, in which each unit finds what it hangs on.
+    units.run("systemctl", "start", "default.target")
+    failed = units.failed_among(unit["unit"] for unit in wanted if unit["wanted"] == "enable")
+    if failed:
+        raise units.Refused("; ".join(failed))
+    settled = {*changed, *gone_files}
+    record.unsettled = [path for path in record.unsettled if path not in settled]
+    record.save()
+
+
+def main():
+    """Compare, and do what differs."""
+    module = AnsibleModule(
+        argument_spec={
+            "files": {"type": "list", "elements": "str", "required": True},
+            "units": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": UNIT_OPTIONS,
+            },
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params["units"]
+    try:
+        record = Record.load()
+        paths = frozenset(module.params["files"])
+        gone_files = [*record.gone_files("ordinary", paths), *record.gone_files("apt", paths)]
+        gone_units = record.gone_units("ordinary", {unit["unit"] for unit in wanted})
+        states = {unit["unit"]: units.enabled_state(unit["unit"]) for unit in wanted}
+        to_set = [
+            unit for unit in wanted if not units.is_as_wanted(unit["wanted"], states[unit["unit"]])
+        ]
+        diff = [describe_gone(path, record.files[path]) for path in gone_files]
+        diff += [
+            {
+                "before_header": unit["unit"],
+                "after_header": f"{unit['unit']} ({unit['component']})",
+                "before": f"{states[unit['unit']]}\n",
+                "after": f"{unit['wanted']}\n",
+            }
+            for unit in to_set
+        ]
+        diff += [
+            {
+                "before_header": unit,
+                "after_header": f"{unit} ({record.units[unit]['component']} is not in the profile)",
+                "before": f"{record.units[unit]['wanted']}\n",
+                "after": f"{record.units[unit]['before']}\n",
+            }
+            for unit in gone_units
+        ]
+        is_changed = bool(diff or record.unsettled_of("ordinary"))
+        if is_changed and not module.check_mode:
+            settle(wanted, record, gone_files, gone_units, to_set)
+    except (OSError, ValueError, units.Refused) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=is_changed, diff=diff if module._diff else [])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What decides who gets into a machine: changed by itself, and back unless somebody came through.
+
+The connection that asks for a change may not survive it. So the change is made by a program that
+the machine keeps for as long as it takes, and a timer, which a restart does not stop, undoes it.
+This file is that program as well: `python3 FOLDER switch` and `python3 FOLDER go-back`.
+Python's own library only. Source: systemd.timer(5), nft(8).
+"""
+
+import contextlib
+import inspect
+import json
+import os
+import shutil
+import sys
+import time
+
+from ansible.module_utils import gnoppix_files, gnoppix_record, gnoppix_units
+from ansible.module_utils.gnoppix_files import Wanted, bring_back, remember, replace, write_whole
+from ansible.module_utils.gnoppix_record import Record
+from ansible.module_utils.gnoppix_units import Refused, run
+
+FOLDER = f"{gnoppix_record.FOLDER}/gate"
+BEFORE = f"{FOLDER}/before.json"
+SWITCH = f"{FOLDER}/switch.json"
+ENDED = f"{FOLDER}/ended.json"
+UNITS = "/etc/systemd/system"
+TIMER = "gnoppix-go-back.timer"
+SERVICE = "gnoppix-go-back.service"
+PROGRAM = f"/usr/bin/python3 -E -s {FOLDER}"
+TIMER_TEXT = """\
+[Unit]
+Description=The machine's gate goes back, for nobody has come through it
+
+[Timer]
+OnActiveSec={seconds}
+AccuracySec=1
+
+[Install]
+WantedBy=timers.target
+"""
+SERVICE_TEXT = """\
+[Unit]
+Description=Return of the machine's gate to what it was
+
+[Service]
+Type=oneshot
+ExecStart={program} go-back
+"""
+LONGEST_SWITCH_S = 60
+IFF_UP = 1
+ESTABLISHED = "01"
+
+
+def is_pending():
+    """Tell whether a change is neither confirmed nor undone."""
+    return os.path.exists(BEFORE)
+
+
+def arm(switch, seconds):
+    """Keep what there is, start the timer that brings it back, and have the change made."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    os.makedirs(FOLDER, mode=0o700)
+    _install_program()
+    _write(SWITCH, switch)
+    paths = [*(entry["path"] for entry in switch["files"]), *switch["gone_files"]]
+    names = [*(unit["unit"] for unit in switch["units"]), *switch["gone_units"]]
+    before = {
+        "record": remember(gnoppix_record.PATH),
+        "files": {path: remember(path) for path in paths},
+        "units": {name: _state_of(name) for name in names},
+        "tables": sorted(_tables()),
+        "links": _links_up(),
+    }
+    _write(BEFORE, before)
+    service = SERVICE_TEXT.format(program=PROGRAM).encode()
+    write_whole(f"{UNITS}/{SERVICE}", service, 0o644)
+    write_whole(f"{UNITS}/{TIMER}", TIMER_TEXT.format(seconds=seconds).encode(), 0o644)
+    run("systemctl", "daemon-reload")
+    run("systemctl", "enable", "--now", TIMER)
+    run(
+        *("systemd-run", "--quiet", "--collect", "--unit=gnoppix-switch", "--on-active=1"),
+        *("--timer-property=AccuracySec=100ms", "--", *PROGRAM.split(" "), "switch"),
+    )
+
+
+def switch_now():
+    """Make the change; one that fails is undone at once."""
+    switch = _read(SWITCH)
+    try:
+        _change(switch)
+    except (OSError, ValueError, Refused) as error:
+        go_back(str(error))
+    else:
+        _write(ENDED, {"why": ""})
+
+
+def go_back(why):
+    """Undo the change: files, units, tables and links are what they were."""
+    if not is_pending():
+        return
+    before = _read(BEFORE)
+    for name, state in before["units"].items():
+        if not state["is_active"]:
+            gnoppix_units.stop_unit(name)
+        if state["enabled"] == "not-found":
+            # While its file is there, which says where it is linked from.
+            run("systemctl", "disable", "--", name, good=(0, 1))
+    for path, remembered in before["files"].items():
+        bring_back(path, remembered)
+    bring_back(gnoppix_record.PATH, before["record"])
+    run("systemctl", "daemon-reload")
+    for name, state in before["units"].items():
+        _restore(name, state)
+    for table in _tables().keys() - {*before["tables"]}:
+        run("nft", "delete", "table", *table.split(" "), good=(0, 1))
+    for link in before["links"]:
+        run("ip", "link", "set", "dev", link, "up", good=(0, 1))
+    _disarm()
+    _write(ENDED, {"why": why})
+    os.unlink(BEFORE)
+
+
+def await_end():
+    """Wait until the change is made, or undone because it could not be; then it is refused."""
+    deadline = time.monotonic() + LONGEST_SWITCH_S
+    while not os.path.exists(ENDED):
+        if time.monotonic() > deadline:
+            raise Refused("the change of the gate does not end; it is going back")
+        time.sleep(0.2)
+    if why := _read(ENDED)["why"]:
+        raise Refused(f"the gate went back to what it was: {why}")
+
+
+def confirm():
+    """Keep the change: somebody came through."""
+    await_end()
+    _disarm()
+    record = Record.load()
+    settled = {*record.unsettled_of("gate"), *_read(SWITCH)["gone_files"]}
+    record.unsettled = [path for path in record.unsettled if path not in settled]
+    record.save()
+    shutil.rmtree(FOLDER)
+
+
+def await_session(port, seconds):
+    """Wait for a connection to a port that was not there before; refused if none comes."""
+    known = sessions_at(port)
+    deadline = time.monotonic() + seconds
+    while not sessions_at(port) - known:
+        if time.monotonic() > deadline:
+            raise Refused(f"nobody opened a new session at port {port}: the gate goes back")
+        time.sleep(0.5)
+
+
+def sessions_at(port):
+    """Give the far ends of the connections to a port. Source: proc_pid_net(5)."""
+    found = set()
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/net/{name}") as stream:
+            for line in list(stream)[1:]:
+                _, near, far, state, *_ = line.split()
+                if state == ESTABLISHED and int(near.rpartition(":")[2], 16) == port:
+                    found.add(far)
+    return found
+
+
+def _install_program():
+    package = f"{FOLDER}/ansible/module_utils"
+    os.makedirs(package, mode=0o700)
+    for folder in (f"{FOLDER}/ansible", package):
+        write_whole(f"{folder}/__init__.py", b"", 0o600)
+    own = sys.modules[__name__]
+    for module in (gnoppix_files, gnoppix_record, gnoppix_units, own):
+        name = "gnoppix_gate" if module is own else module.__name__.rpartition(".")[2]
+        write_whole(f"{package}/{name}.py", inspect.getsource(module).encode(), 0o600)
+    start = b"from ansible.module_utils.gnoppix_gate import main\n\nmain()\n"
+    write_whole(f"{FOLDER}/__main__.py", start, 0o600)
+
+
+def _change(switch):
+    record = Record.load()
+    files = [Wanted(entry) for entry in switch["files"]]
+    for wanted in files:
+        record.take_file(wanted.path, wanted.component, "gate")
+    record.save()
+    folders = [folder for wanted in files for folder in replace(wanted)]
+    record.folders = sorted({*record.folders, *folders})
+    gone = switch["gone_files"]
+    for name in switch["gone_units"]:
+        _release(name, record.units.pop(name))
+    gnoppix_units.forget_files(gone)
+    for path in gone:
+        record.give_back_file(path)
+    gnoppix_units.read_files([*(wanted.path for wanted in files), *gone])
+    for unit in switch["units"]:
+        gnoppix_units.set_unit(unit["unit"], unit["wanted"])
+        if unit["wanted"] != "enable":
+            gnoppix_units.stop_unit(unit["unit"])
+    enabled = [unit for unit in switch["units"] if unit["wanted"] == "enable"]
+    for unit in enabled:
+        if unit["component"] in switch["stirred"] and _state_of(unit["unit"])["is_active"]:
+            run("systemctl", "reload-or-restart", "--", unit["unit"])
+    run("systemctl", "start", "--", *(unit["unit"] for unit in enabled), "default.target")
+    if failed := gnoppix_units.failed_among(unit["unit"] for unit in enabled):
+        raise Refused("; ".join(failed))
+    record.save()
+
+
+def _release(name, entry):
+    """Give a unit back; a table that it changes when it stops was its own, and goes."""
+    tables = _tables()
+    gnoppix_units.release_unit(name, entry)
+    for table, text in _tables().items():
+        if tables.get(table) != text:
+            run("nft", "delete", "table", *table.split(" "), good=(0, 1))
+
+
+def _restore(name, state):
+    if gnoppix_units.enabled_state(name) != state["enabled"]:
+        if state["enabled"] in gnoppix_units.MASKED:
+            gnoppix_units.set_unit(name, "mask")
+        elif state["enabled"] == "enabled":
+            gnoppix_units.set_unit(name, "enable")
+        elif state["enabled"] != "not-found":
+            gnoppix_units.set_unit(name, "disable")
+    if state["is_active"]:
+        run("systemctl", "reload-or-restart", "--", name)
+
+
+def _state_of(name):
+    active = run("systemctl", "show", "--property=ActiveState", "--value", "--", name).strip()
+    return {"enabled": gnoppix_units.enabled_state(name), "is_active": active == "active"}
+
+
+def _tables():
+    """Give the tables of nftables: family and name -> text without counters."""
+    if not os.path.exists("/usr/sbin/nft"):
+        return {}
+    names = [line.partition(" ")[2] for line in run("nft", "list", "tables").splitlines()]
+    return {name: run("nft", "-s", "list", "table", *name.split(" ")) for name in names}
+
+
+def _links_up():
+    names = []
+    for name in sorted(os.listdir("/sys/class/net")):
+        with contextlib.suppress(OSError), open(f"/sys/class/net/{name}/flags") as flags:
+            if int(flags.read(), 16) & IFF_UP:
+                names.append(name)
+    return names
+
+
+def _disarm():
+    run("systemctl", "disable", "--now", TIMER, good=(0, 1))
+    for name in (SERVICE, TIMER):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{UNITS}/{name}")
+    run("systemctl", "daemon-reload")
+
+
+def _read(path):
+    with open(path, "rb") as stream:
+        return json.load(stream)
+
+
+def _write(path, value):
+    write_whole(path, json.dumps(value).encode(), 0o600)
+
+
+def main():
+    """Do what the one argument says."""
+    if sys.argv[1:] == ["switch"]:
+        switch_now()
+    elif sys.argv[1:] == ["go-back"]:
+        go_back("nobody came through in time")
+    else:
+        raise SystemExit(f"{sys.argv[1:]}: `switch` or `go-back` is wanted")

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The units of a running machine, and what else reads new files; Python's own library only."""
+
+import glob
+import os
+import subprocess
+
+UNIT_FOLDERS = ("/etc/systemd/system/", "/usr/lib/systemd/system/")
+ENABLED = frozenset(
+    ("alias", "enabled", "enabled-runtime", "generated", "indirect", "linked", "static")
+)
+MASKED = frozenset(("masked", "masked-runtime"))
+APPARMOR_FOLDER = "/etc/apparmor.d/"
+APPARMOR = "/sys/kernel/security/apparmor/profiles"
+ENVIRONMENT = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+}
+
+
+class Refused(Exception):
+    """A command of the machine ended with an error."""
+
+
+def run(*argv, good=(0,), stdin=None):
+    """Run a command to its end; gives its standard output."""
+    done = subprocess.run(  # noqa: S603 - a list of arguments, never a shell's line
+        argv, input=stdin, capture_output=True, check=False, env=ENVIRONMENT
+    )
+    if done.returncode not in good:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        raise Refused(f"{' '.join(argv)}: status {done.returncode}: {said[-2000:]}")
+    return done.stdout.decode(errors="replace")
+
+
+def enabled_state(unit):
+    """Give what `systemctl is-enabled` says: `not-found` for a unit that is not there."""
+    done = subprocess.run(  # noqa: S603
+        ("/usr/bin/systemctl", "is-enabled", "--", unit),
+        capture_output=True,
+        check=False,
+        env=ENVIRONMENT,
+    )
+    return done.stdout.decode().strip() or "not-found"
+
+
+def is_as_wanted(wanted, state):
+    """Tell whether a unit in this state needs nothing done. Source: systemctl(1), is-enabled."""
+    if wanted == "mask":
+        return state in MASKED
+    if wanted == "enable":
+        return state in ENABLED
+    return state not in {"enabled", "enabled-runtime"}
+
+
+def set_unit(unit, wanted):
+    """Bring a unit to what is wanted of it at the next start."""
+    state = enabled_state(unit)
+    if wanted != "mask" and state in MASKED:
+        run("systemctl", "unmask", "--", unit)
+        state = enabled_state(unit)
+    if wanted == "disable" and state == "not-found":
+        return
+    if not is_as_wanted(wanted, state):
+        run("systemctl", wanted, "--", unit)
+
+
+def stop_unit(unit):
+    """End a unit, whether or not it is there. Source: systemctl(1), 5 for one not loaded."""
+    run("systemctl", "stop", "--", unit, good=(0, 5))
+
+
+def release_unit(unit, entry):
+    """Give a unit back the state that it had before anything was wanted of it."""
+    was_enabled = entry["before"] in ENABLED
+    if entry["wanted"] == "enable" and not was_enabled:
+        stop_unit(unit)
+        run("systemctl", "disable", "--", unit, good=(0, 1))
+    if entry["wanted"] == "mask" and entry["before"] not in MASKED:
+        run("systemctl", "unmask", "--", unit)
+    if entry["wanted"] != "enable" and entry["before"] == "enabled":
+        run("systemctl", "enable", "--", unit)
+
+
+def units_of(paths):
+    """Name the units whose own file is among the paths; instances of a template by a pattern."""
+    names = []
+    for path in paths:
+        folder, name = os.path.split(path)
+        if f"{folder}/" in UNIT_FOLDERS:
+            names.append(name.replace("@.", "@*."))
+    return names
+
+
+def forget_files(paths):
+    """Take what the kernel and systemd run of files that are about to go."""
+    for unit in units_of(paths):
+        stop_unit(unit)
+    loaded = [path for path in paths if path.startswith(APPARMOR_FOLDER)]
+    if loaded and os.path.exists(APPARMOR):
+        for path in loaded:
+            run("apparmor_parser", "--remove", path, good=(0, 1, 254))
+
+
+def read_files(paths):
+    """Let the system read files that are new, but for units: profiles come before what they hold.
+
+    Source: apparmor_parser(8), systemd-sysctl.service(8), tmpfiles.d(5), udevadm(8).
+    """
+    there = [path for path in paths if os.path.exists(path)]
+    profiles = [path for path in there if os.path.dirname(path) == APPARMOR_FOLDER.rstrip("/")]
+    if profiles and os.path.exists(APPARMOR):
+        run("apparmor_parser", "--replace", "--write-cache", *profiles)
+    if any(path.startswith("/etc/sysctl.d/") for path in paths):
+        run("systemctl", "restart", "systemd-sysctl.service")
+    if any(path.startswith("/etc/udev/rules.d/") for path in paths) and glob.glob(
+        "/run/udev/control"
+    ):
+        run("udevadm", "control", "--reload")
+    folders = [path for path in there if path.startswith("/etc/tmpfiles.d/")]
+    if folders:
+        # Source: systemd-tmpfiles(8), "Exit status": 65 and 73 for lines that could not be kept.
+        run("systemd-tmpfiles", "--create", *folders, good=(0, 65, 73))
+    run("systemctl", "daemon-reload")
+
+
+def failed_among(units):
+    """Give the units that failed, each with the end of what it said."""
+    failed = []
+    for unit in units:
+        state = run("systemctl", "show", "--property=ActiveState", "--value", "--", unit)
+        if state.strip() == "failed":
+            said = run("journalctl", "--unit", unit, "--lines=5", "--output=cat", good=(0, 1))
+            failed.append(f"{unit}: {said.strip()}")
+    return failed

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine of Debian that runs already, its operator beside it, and an archive over the cable.
+
+The machine is a booted container with a network of its own; the operator and the archive are
+processes of this host in another. The host's own network takes no part.
+"""
+
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import PROJECT
+from container import Container
+from lab_root import lock_packages, make_lab_root
+from net_namespace import Namespace, connect
+
+from gnoppix_build.cli.session import cache_folder
+from gnoppix_build.effects import pool
+from gnoppix_build.effects.apt_mirrors import host_mirrors
+from gnoppix_build.effects.process import CLEAN_ENVIRONMENT
+
+STOCK = (
+    *("dbus", "iproute2", "openssh-server", "procps", "python3", "sudo"),
+    *("systemd", "systemd-sysv", "udev"),
+)
+OPERATOR, MACHINE = "10.77.0.1", "10.77.0.2"
+ARCHIVE_PORT = 8000
+HOST = f"ssh://root@{MACHINE}"
+SSH_CONFIGURATION = """\
+Host *
+    IdentityFile {folder}/key
+    IdentitiesOnly yes
+    UserKnownHostsFile {folder}/known_hosts
+    StrictHostKeyChecking yes
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a run of the command said, on both its streams."""
+
+    status: int
+    output: str
+    talk: str
+
+
+@dataclass(frozen=True)
+class MachineLab:
+    """The machine, and its operator's place."""
+
+    machine: Container
+    operator: Namespace
+    work: Path
+
+    @property
+    def root(self) -> Path:
+        """Give what the machine has of files that are not as they were at first."""
+        return self.work / "machine" / "upper"
+
+    def command(self, *arguments: str | Path) -> tuple[str | Path, ...]:
+        """Give the command that runs `build-image` where the operator is."""
+        return self.operator.command(sys.executable, "-m", "gnoppix_build", *arguments)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **CLEAN_ENVIRONMENT,
+            "GNOPPIX_BUILD_CACHE": str(self.work / "cache"),
+            "PYTHONPATH": str(PROJECT),
+            "CI_JOB_TOKEN": "canary-in-the-environment",
+        }
+
+    def run(self, *arguments: str | Path) -> Said:
+        """Run `build-image` where the operator is."""
+        done = subprocess.run(
+            self.command(*arguments),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    def provision(self, profile: Path, *options: str | Path, host: str = HOST) -> Said:
+        """Provision the machine over ssh."""
+        return self.run("provision", profile, "--host", host, *self.ssh_options, *options)
+
+    @property
+    def ssh_options(self) -> tuple[str, ...]:
+        return ("--ssh-config", str(self.work / "ssh_config"))
+
+    def ssh(self, *words: str, timeout_s: float = 15) -> "subprocess.CompletedProcess[bytes]":
+        """Open a fresh connection to the machine and run a command there."""
+        options = ("-F", self.work / "ssh_config", "-o", "ConnectTimeout=3", "-o", "BatchMode=yes")
+        return subprocess.run(
+            self.operator.command("ssh", *options, f"root@{MACHINE}", *words),
+            env=CLEAN_ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=timeout_s,
+        )
+
+
+@contextmanager
+def running_lab(work: Path, packages: Sequence[str]) -> Iterator[MachineLab]:
+    """Boot a stock machine; `packages` are what its archive offers besides."""
+    archive = make_archive(work, packages)
+    operator, machine = Namespace(), Namespace()
+    with operator, machine:
+        connect(operator, "machine0", machine, "lan0")
+        operator.run("ip", "address", "add", f"{OPERATOR}/24", "dev", "machine0")
+        machine.run("ip", "address", "add", f"{MACHINE}/24", "dev", "lan0")
+        machine.run("ip", "route", "add", "default", "via", OPERATOR)
+        server = ("-m", "http.server", str(ARCHIVE_PORT), "--bind", OPERATOR)
+        operator.start(operator.command(sys.executable, *server, "--directory", archive))
+        _furnish(work / "machine" / "upper", work)
+        with Container(make_lab_root(STOCK), work / "machine", machine) as container:
+            lab = MachineLab(container, operator, work)
+            _wait_for_ssh(lab)
+            yield lab
+
+
+def make_archive(work: Path, packages: Sequence[str]) -> Path:
+    """Make an archive of what the machine has and of these packages, all of them locked."""
+    cache = cache_folder()
+    wanted = lock_packages(tuple(sorted({*STOCK, *packages})), cache).tools.packages
+    pool.fetch(wanted, host_mirrors(None), cache / "pool", work / "fetch.log")
+    pool.write_repository(wanted, cache / "pool", work / "archive")
+    return work / "archive"
+
+
+def _furnish(root: Path, work: Path) -> None:
+    """Give the machine what it has got since it was installed: an id, keys, sources of packages.
+
+    With the id it has been started before, so that systemd enables nothing by its presets.
+    """
+    host_key, key = root / "etc/ssh/ssh_host_ed25519_key", work / "key"
+    authorized, sources = root / "root/.ssh/authorized_keys", root / "etc/apt/sources.list.d"
+    for folder in (host_key.parent, authorized.parent, sources):
+        folder.mkdir(parents=True)
+    for each in (host_key, key):
+        subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", each), check=True)
+    (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
+    authorized.write_bytes(key.with_suffix(".pub").read_bytes())
+    source = f"deb [trusted=yes] http://{OPERATOR}:{ARCHIVE_PORT}/ ./\n"
+    (sources / "archive.list").write_text(source)
+    (work / "known_hosts").write_text(f"{MACHINE} {host_key.with_suffix('.pub').read_text()}")
+    (work / "ssh_config").write_text(SSH_CONFIGURATION.format(folder=work))
+
+
+def _wait_for_ssh(lab: MachineLab) -> None:
+    deadline = time.monotonic() + 20
+    while lab.ssh("true").returncode != 0:
+        assert time.monotonic() < deadline, lab.ssh("true").stderr.decode()
+        time.sleep(0.2)

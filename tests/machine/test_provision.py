@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A profile on a machine that runs already: one machine, from its stock state on, test by test."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from machine_lab import ARCHIVE_PORT, HOST, MACHINE, OPERATOR, MachineLab, Said, running_lab
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1800)]
+
+PROFILE = f"""\
+version: 1
+name: box
+components:
+  apt-mirror: {{ports: [{ARCHIVE_PORT}]}}
+  firewall: {{}}
+  own-network: {{dhcp: off}}
+  remote-access: {{sources: [10.77.0.0/24]}}
+  telemetry-off: {{}}
+  tor: {{mode: socks}}
+"""
+REPLACED = "/etc/apt/preferences.d/50-gnoppix-telemetry-off.pref"
+CANARY = "canary-in-a-file"
+TORRC = "/etc/tor/gnoppix.torrc"
+# What changes by itself, or by somebody's coming in.
+HASH = """\
+import hashlib, os, sys
+digest = hashlib.sha256()
+left_out = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/tmp", "/var/lib/tor",
+    "/var/lib/systemd", "/var/lib/lastlog", "/var/cache")
+for folder, folders, files in os.walk("/"):
+    folders[:] = sorted(each for each in folders if os.path.join(folder, each) not in left_out)
+    for name in sorted((*folders, *files)):
+        path = os.path.join(folder, name)
+        status = os.lstat(path)
+        digest.update(f"{path} {status.st_mode} {status.st_uid} {status.st_gid} ".encode())
+        if os.path.islink(path):
+            digest.update(os.readlink(path).encode())
+        elif os.path.isfile(path):
+            digest.update(open(path, "rb").read())
+print(digest.hexdigest())
+"""
+SHUT = """\
+kind: network
+summary: A firewall with a mistake in it
+provides: [packet-filter]
+packages: [nftables]
+units: {enable: [shut.service]}
+"""
+SHUT_UNIT = """\
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/nft add table inet shut
+ExecStart=/usr/sbin/nft add chain inet shut in { type filter hook input priority -1; policy drop; }
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineLab]:
+    work = tmp_path_factory.mktemp("machine")
+    with running_lab(work, ("apparmor", "nftables", "tor")) as lab:
+        put(lab, REPLACED, f"# {CANARY}\n", "0600")
+        yield lab
+
+
+def write_profile(lab: MachineLab, text: str = PROFILE) -> Path:
+    profile = lab.work / "box.yaml"
+    profile.write_text(text)
+    return profile
+
+
+def put(lab: MachineLab, path: str, text: str, mode: str = "0644") -> None:
+    script = 'mkdir -p "${1%/*}" && cat > "$1" && chmod "$2" "$1"'
+    lab.machine.run("sh", "-c", script, "sh", path, mode, stdin=text.encode())
+
+
+def exists(lab: MachineLab, path: str) -> bool:
+    return lab.machine.try_run("test", "-e", path).returncode == 0
+
+
+def hash_of(lab: MachineLab) -> str:
+    return lab.machine.run("python3", "-c", HASH)
+
+
+def expect_success(said: Said) -> str:
+    assert said.status == 0, said.output + said.talk
+    return said.output
+
+
+def failures(lab: MachineLab, profile: Path) -> dict[str, str]:
+    """Verify the machine; give check -> evidence of what failed."""
+    said = lab.run("verify", profile, "--host", HOST, *lab.ssh_options, "--format", "json")
+    assert said.output, said.talk
+    findings = json.loads(said.output)["findings"]
+    assert {each["outcome"] for each in findings} >= {"pass"}
+    return {each["check"]: each["evidence"] for each in findings if each["outcome"] == "fail"}
+
+
+def test_profile_that_shuts_its_operator_out_is_refused(lab: MachineLab) -> None:
+    before = hash_of(lab)
+    other_port = PROFILE.replace("{sources: [10.77.0.0/24]}", "{port: 2222}")
+    said = lab.provision(write_profile(lab, other_port))
+    assert said.status == 3
+    assert "box.yaml:7:25: error[way-in-closed]: `box` does not admit port `22`, by which " in (
+        said.talk
+    )
+    assert "= hint: let `port` of `remote-access` have `22`" in said.talk
+    said = lab.provision(write_profile(lab, PROFILE.replace("10.77.0.0/24", "192.0.2.0/24")))
+    assert said.status == 3
+    assert f"= hint: let `sources` of `remote-access` have `{OPERATOR}`" in said.talk
+    without = PROFILE.replace("  remote-access: {sources: [10.77.0.0/24]}\n", "")
+    said = lab.provision(write_profile(lab, without))
+    assert said.status == 3
+    assert "= hint: add `remote-access: {port: 22}` under `components:`" in said.talk
+    assert hash_of(lab) == before
+
+
+def test_machine_of_another_suite_is_refused(lab: MachineLab) -> None:
+    names = lab.machine.run("cat", "/etc/os-release")
+    put(lab, "/etc/os-release", names.replace("=trixie", "=bookworm"))
+    said = lab.provision(write_profile(lab))
+    put(lab, "/etc/os-release", names)
+    assert said.status == 5
+    assert "the machine has the suite `bookworm`, the profile is for `trixie`" in said.talk
+
+
+def test_check_says_what_would_change_and_changes_nothing(lab: MachineLab) -> None:
+    before = hash_of(lab)
+    output = expect_success(lab.provision(write_profile(lab), "--check", "--diff"))
+    assert hash_of(lab) == before
+    assert f"+++ after: {TORRC}" in output
+    assert "+tor\n" in output
+    assert "+++ after: /etc/gnoppix/firewall.nft" in output
+    assert "bytes that others may not read" in output
+    assert "would change something" in output
+
+
+def test_machine_gets_the_profile_and_a_second_run_changes_nothing(lab: MachineLab) -> None:
+    profile = write_profile(lab)
+    expect_success(lab.provision(profile))
+    ruleset = lab.machine.run("nft", "list", "table", "inet", "gnoppix")
+    assert "ip saddr 10.77.0.0/24 tcp dport 22 accept" in ruleset
+    assert lab.ssh("true").returncode == 0
+    # Its package did not start it: the one start is with the profile's own settings.
+    starts = lab.machine.run("journalctl", "--unit=tor@default", "--output=cat")
+    assert starts.count("Starting tor@default.service") == 1
+    assert not exists(lab, "/usr/sbin/policy-rc.d")
+    assert not exists(lab, "/var/lib/gnoppix/gate")
+    before = hash_of(lab)
+    assert expect_success(lab.provision(profile)) == f"{MACHINE}: nothing to change\n"
+    assert hash_of(lab) == before
+
+
+def test_verify_runs_the_checks_and_finds_no_drift(lab: MachineLab) -> None:
+    assert failures(lab, write_profile(lab)) == {}
+
+
+def test_drift_is_told_with_its_component_and_healed(lab: MachineLab) -> None:
+    profile = write_profile(lab)
+    put(lab, TORRC, "SOCKSPort 9999\n")
+    lab.machine.run("systemctl", "unmask", "ssh.socket")
+    lab.machine.run("chmod", "0600", "/etc/gnoppix/egress.nft")
+    said = lab.run("verify", profile, "--host", HOST, *lab.ssh_options, "--format", "json")
+    assert said.status == 1
+    drift = {
+        each["check"]: (each["component"], each["evidence"])
+        for each in json.loads(said.output)["findings"]
+        if each["check"].startswith("no_drift[")
+    }
+    assert drift == {
+        f"no_drift[{TORRC}]": ("tor", "other bytes"),
+        "no_drift[/etc/gnoppix/egress.nft]": ("firewall", "mode `0600`, not `0644`"),
+        "no_drift[ssh.socket]": ("remote-access", "it is `disabled`, not masked"),
+    }
+    expect_success(lab.provision(profile))
+    assert failures(lab, profile) == {}
+
+
+def test_gate_goes_back_when_nobody_gets_through(lab: MachineLab) -> None:
+    folder = lab.work / "own" / "shut"
+    unit = folder / "files/etc/systemd/system/shut.service"
+    unit.parent.mkdir(parents=True)
+    (folder / "component.yaml").write_text(SHUT)
+    unit.write_text(SHUT_UNIT)
+    before = hash_of(lab)
+    profile = write_profile(lab, f"{PROFILE}  shut: {{}}\n")
+    options = ("--components", folder.parent, "--undo-after", "15")
+    said = lab.provision(profile, *options)
+    assert said.status == 5
+    assert "nothing gets through the new gate" in said.talk
+    deadline = time.monotonic() + 60
+    while lab.ssh("true").returncode != 0:
+        assert time.monotonic() < deadline
+    assert lab.machine.run("nft", "list", "tables") == "table inet gnoppix\n"
+    lab.machine.run("rm", "-r", "/var/lib/gnoppix/gate")
+    record = json.loads(lab.machine.run("cat", "/var/lib/gnoppix/machine.json"))
+    assert "/etc/systemd/system/shut.service" not in record["files"]
+    expect_success(lab.provision(write_profile(lab)))
+    assert hash_of(lab) == before
+
+
+def test_interrupted_run_can_be_run_again(lab: MachineLab) -> None:
+    profile = write_profile(lab, PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150"))
+    command = lab.command("provision", profile, "--host", HOST, *lab.ssh_options)
+    with subprocess.Popen(
+        command, env=lab.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as run:
+        assert run.stderr is not None
+        for line in run.stderr:
+            if "Settle a machine" in line:
+                os.kill(run.pid, signal.SIGKILL)
+                break
+    time.sleep(1)
+    expect_success(lab.provision(profile))
+    assert "SOCKSPort 127.0.0.1:9150" in lab.machine.run("cat", TORRC)
+    assert ":9150" in lab.machine.run("ss", "-ltn")
+    assert expect_success(lab.provision(profile)) == f"{MACHINE}: nothing to change\n"
+
+
+def test_rendered_tree_serves_an_inventory_of_ones_own(lab: MachineLab) -> None:
+    profile = write_profile(lab, PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150"))
+    tree = lab.work / "rendered"
+    expect_success(lab.run("render", profile, "--target", "machine", "-o", tree))
+    inventory = lab.work / "own.ini"
+    inventory.write_text(
+        f"[boxes]\nbox ansible_host={MACHINE} ansible_user=root "
+        f'ansible_ssh_common_args="-F {lab.work}/ssh_config"\n'
+    )
+    ansible = Path(sys.executable).parent / "ansible-playbook"
+    options = ("--inventory", inventory, "--tags", "telemetry-off")
+    said = subprocess.run(
+        lab.operator.command(ansible, *options, tree / "project" / "machine.yml"),
+        env={**lab.environment, "HOME": str(lab.work)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, said.stdout
+    assert "Write the files of telemetry-off" in said.stdout
+    assert "Write the files of tor" not in said.stdout
+    assert "changed=0" in said.stdout
+
+
+def test_component_takes_away_what_it_brought(lab: MachineLab) -> None:
+    gone = ("  tor: {mode: socks}\n", "  telemetry-off: {}\n")
+    profile = write_profile(lab, PROFILE.replace(gone[0], "").replace(gone[1], ""))
+    output = expect_success(lab.provision(profile, "--diff"))
+    assert f"{TORRC} (tor is not in the profile)" in output
+    assert not exists(lab, TORRC)
+    assert not exists(lab, "/etc/systemd/system/tor@default.service.d/50-gnoppix-sandbox.conf")
+    assert lab.machine.run("cat", REPLACED) == f"# {CANARY}\n"
+    state = lab.machine.try_run("systemctl", "is-active", "tor@default.service").stdout
+    assert state.strip() != "active"
+    assert lab.machine.run("dpkg-query", "--show", "--showformat=${Status}", "tor").endswith(
+        "installed"
+    )
+    assert failures(lab, profile) == {}
+
+
+def test_firewall_goes_too_and_leaves_the_machine_open(lab: MachineLab) -> None:
+    profile = write_profile(lab, "version: 1\nname: box\ncomponents:\n  telemetry-off: {}\n")
+    expect_success(lab.provision(profile))
+    assert lab.machine.run("nft", "list", "tables") == ""
+    assert lab.ssh("true").returncode == 0
+    record = json.loads(lab.machine.run("cat", "/var/lib/gnoppix/machine.json"))
+    assert {entry["component"] for entry in record["files"].values()} == {"telemetry-off"}
+
+
+def test_no_secret_is_in_a_log_or_an_artefact(lab: MachineLab) -> None:
+    kept = [path for path in (lab.work / "cache").rglob("*") if path.is_file()]
+    kept += [path for path in (lab.work / "rendered").rglob("*") if path.is_file()]
+    assert any(path.name == "provision.log" for path in kept)
+    assert any(path.name == "command" for path in kept)
+    leaks = [path for path in kept if b"canary" in path.read_bytes()]
+    assert leaks == []
+    journal = lab.machine.run("journalctl", "--output=cat")
+    assert "canary" not in journal

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drift: what differs from the profile is told with its component, and nothing else."""
+
+import hashlib
+from typing import Any
+
+from gnoppix_build.app.drift import Expected, judge_drift
+from gnoppix_build.render.described import MachineUnit
+from gnoppix_build.render.tree import ImageFile
+
+FILE = ImageFile("/etc/a", b"a\n", 0o644, "root", "root", "first")
+OTHER = ImageFile("/etc/b", b"b\n", 0o640, "root", "www-data", "second")
+UNIT = MachineUnit("a.service", "enable", "first", "ordinary")
+EXPECTED = Expected((FILE, OTHER), (UNIT,))
+
+
+def seen() -> dict[str, Any]:
+    """Give a machine as it shall be."""
+    return {
+        "files": {
+            file.path: {
+                "mode": f"{file.mode:04o}",
+                "owner": file.owner,
+                "group": file.group,
+                "sha256": hashlib.sha256(file.content).hexdigest(),
+            }
+            for file in EXPECTED.files
+        },
+        "units": {"a.service": {"enabled": "enabled", "active": "inactive"}},
+        "record": {"files": {"/etc/a": "first"}, "units": {}, "unsettled": []},
+    }
+
+
+def told(machine: dict[str, Any]) -> list[tuple[str, str, str]]:
+    findings = judge_drift(EXPECTED, machine)
+    return [
+        (each.check, each.component, each.evidence) for each in findings if each.outcome == "fail"
+    ]
+
+
+def test_machine_as_it_shall_be_has_no_drift() -> None:
+    findings = judge_drift(EXPECTED, seen())
+    assert [(each.component, each.outcome) for each in findings] == [
+        ("first", "pass"),
+        ("second", "pass"),
+    ]
+
+
+def test_drift_is_told_file_by_file_and_unit_by_unit() -> None:
+    machine = seen()
+    machine["files"]["/etc/a"] = None
+    machine["files"]["/etc/b"] |= {"mode": "0644", "sha256": "", "group": "root"}
+    machine["units"]["a.service"] = {"enabled": "masked", "active": "inactive"}
+    machine["record"]["files"]["/etc/gone"] = "third"
+    machine["record"]["unsettled"] = ["/etc/a"]
+    assert told(machine) == [
+        ("no_drift[/etc/a]", "first", "it is not there"),
+        (
+            "no_drift[/etc/b]",
+            "second",
+            "mode `0644`, not `0640`; group `root`, not `www-data`; other bytes",
+        ),
+        ("no_drift[a.service]", "first", "it is `masked`, not enabled"),
+        ("no_drift[/etc/gone]", "third", "the profile has it no more; provision takes it away"),
+        ("no_drift[/etc/a]", "first", "the last run was interrupted; provision again"),
+    ]
+
+
+def test_unit_that_failed_is_drift() -> None:
+    machine = seen()
+    machine["units"]["a.service"]["active"] = "failed"
+    assert told(machine) == [("no_drift[a.service]", "first", "it has failed")]
