@@ -52,7 +52,7 @@ def write_down(lab: MachineLab) -> str:
     """Take all steps."""
     profile = lab.work / "box.yaml"
     profile.write_text(PROFILE)
-    where = (profile, "--host", HOST, *lab.ssh_options)
+    where: tuple[str | Path, ...] = (profile, "--host", HOST, *lab.ssh_options)
     shown = f"box.yaml --host {HOST}"
     steps = [
         step(
