@@ -84,10 +84,13 @@ def life(
         succeed(machine, *APT, "update")
         succeed(machine, *APT, "upgrade", "--with-new-pkgs", "--no-install-recommends")
         changed = look_at(machine, root)
-        ours = succeed(machine, "dpkg-query", "--show", "--showformat=${Package}\n", "gnoppix-*")
+        ours = succeed(machine, "dpkg-query", "--show", "--showformat=${Package}\n", f"{ALL}*")
         succeed(machine, *APT, "remove", *ours.split())
         removed = look_at(machine, root)
         succeed(machine, *APT, "purge", *ours.split())
+        # There can be one program for the time: the suite's packages are as they were.
+        succeed(machine, *APT, "install", "--no-install-recommends", "htpdate", "chrony-")
+        succeed(machine, *APT, "purge", "chrony")
         purged = look_at(machine, root)
     yield Life(before, installed, changed, removed, purged)
     shutil.rmtree(place)
@@ -146,11 +149,15 @@ def test_upgraded_debs_follow_the_profile(life: Life) -> None:
     assert life.changed.unit_files["chrony.service"] == "enabled"
 
 
-def test_removed_debs_leave_only_files_of_a_person(life: Life) -> None:
-    left = difference(life.before.files, life.removed.files)
-    assert [path for path in left if not path.startswith("etc/")] == []
+def test_removed_debs_leave_files_of_a_person_and_no_unit_at_work(life: Life) -> None:
     masked = {unit for unit, state in life.removed.unit_files.items() if state == "masked"}
     assert masked == {unit for unit, state in life.before.unit_files.items() if state == "masked"}
+    assert life.removed.unit_files["gnoppix-firewall.service"] == "disabled"
+    assert "gnoppix-firewall.service" in life.installed.units
+    assert "gnoppix-firewall.service" not in life.removed.units
+    assert "usr/lib/gnoppix/egress-chain" in life.installed.files
+    assert "usr/lib/gnoppix/egress-chain" not in life.removed.files
+    assert "etc/gnoppix/firewall.nft" in life.removed.files
 
 
 def test_purged_debs_leave_nothing(life: Life) -> None:
