@@ -14,7 +14,7 @@ from net_namespace import Namespace, connect, recorded_frames
 from snowflake_far_end import FarEnd
 from socks import RefusedFault, fetch_page
 from test_tor_network import bootstrapped_client, destinations
-from tor_container import TOR_CONTROL, USER, Container, booted
+from tor_container import LLM_REMOTE, TOR_CONTROL, TOR_SOCKS, USER, Container, booted
 from tor_network import GATEWAY, TorNetwork
 from tor_servers import AUTHORITIES, BRIDGE, RELAYS
 
@@ -31,6 +31,22 @@ with socket.create_connection((sys.argv[1], 80), 60) as page:
     answer = b"".join(iter(lambda: page.recv(4096), b"")).decode()
 print(answer.partition("\\r\\n\\r\\n")[2])
 """
+ASK_SOCKS = 'import socket; socket.socket(socket.AF_UNIX).connect("/run/tor/socks")'
+ASK_REMOTELY = """
+import http.client, json, socket
+connection = http.client.HTTPConnection("door")
+connection.sock = socket.socket(socket.AF_UNIX)
+connection.sock.connect("/run/remote-ai/llm.sock")
+question = json.dumps({"model": "large", "messages": []})
+connection.request("POST", "/v1/chat/completions", question)
+answer = connection.getresponse()
+print(answer.status, answer.headers["X-AI-Origin"], answer.headers["X-AI-Provider"])
+print(answer.read().decode())
+"""
+KEEP_KEY = (
+    "mkdir -p /etc/credstore.encrypted && printf a-key | systemd-creds encrypt "
+    "--with-key=host --name=remote-ai.hidden - /etc/credstore.encrypted/remote-ai.hidden"
+)
 # Opens streams to the same place by several SOCKS ports, and asks tor which circuits carry them.
 COMPARE_CIRCUITS = """
 import pathlib, socket, struct, sys
@@ -165,6 +181,41 @@ def test_ports_share_no_circuit(
     assert used[2] == used[3]
     assert len({*used}) == 3, used
     assert "PermissionError" in stranger.stderr
+
+
+def test_gateway_asks_an_onion_service_by_the_socket_of_its_group(
+    tor_network: TorNetwork, tmp_path: Path
+) -> None:
+    root = make_lab_root((*PACKAGES, "ca-certificates", "openssl", "python3"))
+    components = (
+        "  tor: {mode: socks, socks-socket: on}\n"
+        f"  remote-ai: {{providers: ['hidden http://{tor_network.onion} large']}}\n"
+    )
+    ask = ("python3", "-I", "-c", ASK_REMOTELY)
+    with Namespace(root, tmp_path) as client:
+        client.set("ipv6/conf/all/disable_ipv6", "1")
+        with (
+            tor_network.attach(client),
+            booted(root, tmp_path, tor_network.authorities, client, components) as container,
+        ):
+            container.wait_for_journal(UNIT, DONE)
+            container.said("systemctl", "start", "remote-ai.socket")
+            strangers = [
+                container.run("python3", "-c", ASK_SOCKS, user=USER).stderr,
+                container.run(*ask, user=USER).stderr,
+            ]
+            member = container.run("python3", "-c", ASK_SOCKS, user=USER, groups=[TOR_SOCKS])
+            without_key = container.said(*ask, user=USER, groups=[LLM_REMOTE])
+            container.said("sh", "-c", KEEP_KEY)
+            container.said("systemctl", "stop", "remote-ai.service")
+            answer = container.said(*ask, user=USER, groups=[LLM_REMOTE])
+            score = container.said("systemd-analyze", "security", "--no-pager", "remote-ai.service")
+    assert all("PermissionError" in each for each in strangers)
+    assert member.returncode == 0, member.stderr
+    assert without_key.startswith("503 remote None\n")
+    # A page that takes no questions: its refusal came back, so the question got there.
+    assert answer.startswith("501 remote hidden\n")
+    assert float(score.splitlines()[-1].split(": ")[1].split()[0]) <= 0.5
 
 
 def test_bridge_is_all_that_tor_talks_to(

@@ -23,13 +23,15 @@ from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.render.configuration import render_configuration
 from gnoppix_build.resolve.resolve import resolve
 
-BROUGHT = ("apt-onion", "tor")
+BROUGHT = ("apt-onion", "remote-ai", "tor")
 FIREWALL_FILES = ("/etc/gnoppix/", "/etc/systemd/system/gnoppix-firewall.service")
 WITHOUT_APPARMOR = "[Service]\nAppArmorProfile=\n"
 BOOT_TIMEOUT_S = 60.0
 # An ordinary user, who is told apart by groups only.
 USER = 1000
 TOR_CONTROL = 860
+TOR_SOCKS = 872
+LLM_REMOTE = 871
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,10 @@ def render_into(
         each.name: f"{each.name}:x:{each.uid}:{each.uid}::/:/bin/false" for each in policy.users
     }
     groups = {each.name: f"{each.name}:x:{each.uid}:" for each in policy.users}
-    groups["tor-control"] = f"tor-control:x:{TOR_CONTROL}:"
+    for name, gid in (("tor-control", TOR_CONTROL), ("tor-socks", TOR_SOCKS)):
+        members = ",".join(each.name for each in policy.users if name in each.groups)
+        groups[name] = f"{name}:x:{gid}:{members}"
+    groups["llm-remote"] = f"llm-remote:x:{LLM_REMOTE}:"
     _add_missing(root, tree, "etc/passwd", passwd)
     _add_missing(root, tree, "etc/group", groups)
 
