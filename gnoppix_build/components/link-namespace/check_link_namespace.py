@@ -9,7 +9,7 @@ import pytest
 UNIT = "gnoppix-carrier.service"
 NAMESPACE = "/run/netns/carrier"
 INSIDE = "ip netns exec carrier"
-DESTINATION = bytes((192, 0, 2, 1))
+DESTINATION, PORT = bytes((192, 0, 2, 1)), (4242).to_bytes(2, "big")
 # Sent by the target; 192.0.2.1 is of the block that is given out to nobody (RFC 5737). A packet
 # socket tries each card, the others take the network's route: only rules are in the way.
 SEND = """
@@ -32,8 +32,12 @@ for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
 
 
 def probes_among(frames: list[bytes]) -> list[bytes]:
-    """Pick the frames that went to 192.0.2.1."""
-    return [each for each in frames if each[12:14] == b"\x08\x00" and each[30:34] == DESTINATION]
+    """Pick the frames that went to port 4242 of 192.0.2.1, where a tunnel's peer may be as well."""
+    return [
+        each
+        for each in frames
+        if (each[12:14], each[30:34], each[36:38]) == (b"\x08\x00", DESTINATION, PORT)
+    ]
 
 
 def links(host: Any, inside: str = "") -> dict[str, Any]:
