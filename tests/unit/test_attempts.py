@@ -113,7 +113,7 @@ def test_attempt_whose_arrivals_are_cleared_away_says_that_it_was_overtaken(
     assert (folder / "desk.iso").read_bytes() == b"result"
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=12))
 def test_results_are_always_those_of_the_last_claim_that_published(
     tmp_path_factory: pytest.TempPathFactory, moves: list[tuple[int, bool]]
