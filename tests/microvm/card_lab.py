@@ -202,13 +202,17 @@ def try_flows(lab: Lab) -> None:
     def let_proxy_die() -> None:
         accepted.close()
         server.close()
-        # What tracked the connection is gone too, as after a long silence.
-        run("nft", "delete", "table", "inet", "gnoppix")
-        lab.load("reload", "firewall.nft")
+
+    def go_on() -> None:
         send(led)
         led.close()
 
-    lab.watch("redirected connection whose proxy died", let_proxy_die)
+    lab.watch("redirected connection whose proxy dies", let_proxy_die)
+    # What tracked the connection goes too, as after a long silence. For that no rules are in force
+    # for a moment, in which nothing is held: it is not watched.
+    run("nft", "delete", "table", "inet", "gnoppix")
+    lab.load("reload", "firewall.nft")
+    lab.watch("redirected connection whose proxy died", go_on)
     flush()
 
 
