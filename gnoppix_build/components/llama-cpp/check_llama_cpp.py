@@ -36,7 +36,6 @@ Requires=
 [Service]
 Type=oneshot
 Restart=no
-TemporaryFileSystem=/models:mode=0755
 BindReadOnlyPaths=
 BindReadOnlyPaths=/usr:/models/usr
 BindReadOnlyPaths=/run/gnoppix-llm-probe.py:/models/probe.py
