@@ -4,18 +4,22 @@
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from test_machine import Machine
 
+from gnoppix_build.effects.results import sha256_of
+
 # What changes by itself, and what packages have for themselves.
 OWN_AFFAIRS = (
     *("etc/.pwd.lock", "etc/group", "etc/gshadow", "etc/passwd", "etc/shadow", "etc/subgid"),
     *("etc/subuid", "etc/ld.so.cache", "etc/machine-id", "etc/apt/sources.list.d/"),
     *("usr/lib/sysusers.d/gnoppix-", "usr/lib/systemd/system-preset/50-gnoppix-"),
-    *("usr/share/doc/gnoppix-", "usr/lib/python3/"),
+    *("usr/share/doc/gnoppix-", "usr/share/lintian/overrides/gnoppix-", "usr/lib/python3/"),
+    "etc/resolv.conf.before-gnoppix",
 )
 
 
@@ -31,7 +35,7 @@ class State:
 
 def look_at(machine: Machine, root: Path) -> State:
     """Look at a booted machine, and from outside at its /etc and /usr."""
-    machine.run("systemctl", "is-system-running", "--wait")
+    wait_for_jobs(machine)
     passwd = [line.split(":") for line in (root / "etc/passwd").read_text().splitlines()]
     owners = {int(fields[2]): fields[0] for fields in passwd}
     files = machine.run("systemctl", "list-unit-files", "--no-legend", "--no-pager").stdout
@@ -44,6 +48,14 @@ def look_at(machine: Machine, root: Path) -> State:
     )
 
 
+def wait_for_jobs(machine: Machine, timeout_s: float = 120.0) -> None:
+    """Wait until systemd has nothing left to do."""
+    deadline = time.monotonic() + timeout_s
+    while (jobs := machine.run("systemctl", "list-jobs", "--no-legend").stdout.strip()) != "":
+        assert time.monotonic() < deadline, jobs
+        time.sleep(1)
+
+
 def files_of(root: Path) -> Iterator[Path]:
     for top in ("etc", "usr"):
         for folder, folders, files in os.walk(root / top):
@@ -53,14 +65,14 @@ def files_of(root: Path) -> Iterator[Path]:
 
 
 def describe(path: Path, owners: Mapping[int, str]) -> tuple[object, ...]:
-    """Say what a path is: kind and mode, owner, and the bytes or where it leads."""
+    """Say what a path is: kind and mode, owner, and the hash of its bytes or where it leads."""
     status = path.lstat()
     owner = owners.get(status.st_uid, str(status.st_uid))
     if path.is_symlink():
         # /lib is a link to /usr/lib, and who enables a unit may write either.
         return ("link", re.sub("^/usr/lib/", "/lib/", str(path.readlink())))
-    content = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
-    return (oct(status.st_mode), owner, content)
+    digest = sha256_of(path) if stat.S_ISREG(status.st_mode) else ""
+    return (oct(status.st_mode), owner, digest)
 
 
 def difference(one: Mapping[str, object], other: Mapping[str, object]) -> dict[str, object]:
