@@ -4,12 +4,13 @@
 import hashlib
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from gnoppix_build.checks.programs import command_of, source_of
+from gnoppix_build.checks.traces import traces_of
 
 ROOT_IMAGE = "/usr/lib/gnoppix/private-roots/llama-cpp.squashfs"
 MODELS = "/usr/share/gnoppix/models"
@@ -245,22 +246,14 @@ def test_questions_are_found_nowhere(host: Any, policy: Any, options: Mapping[st
     host.check_output(f"touch {BEFORE}")
     nonces = ask(host, socket)
     host.run("journalctl --flush --sync")
-    assert traces_of(host, nonces) == []
+    assert traces_of(host, nonces, BEFORE) == []
     # The search is able to find what is there.
     write(host, PLANTED, f"so {nonces[0]} was asked")
     # In a live system it is found where what was written is kept.
-    found = traces_of(host, nonces)
+    found = traces_of(host, nonces, BEFORE)
     assert found
     assert [path for path in found if not path.endswith(PLANTED)] == []
     host.check_output(f"rm {PLANTED} {BEFORE}")
-
-
-def traces_of(host: Any, words: Iterable[str]) -> list[str]:
-    """Give the files and devices that hold one of the words."""
-    look = command_of("find_words", BEFORE)
-    asked = " ".join(word.encode().hex() for word in words)
-    found: list[str] = host.check_output(f"echo {asked} | {look}").split()
-    return found
 
 
 @pytest.mark.running
