@@ -8,24 +8,20 @@ from typing import Any
 import click
 
 
-class SizeType(click.ParamType[int]):
-    """A size as a profile writes it, in bytes."""
+def read_size(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    """Read a size as a profile writes it, in bytes; a callback of an option."""
+    from pydantic import TypeAdapter, ValidationError
 
-    name = "size"
+    from gnoppix_build.language.leaves import Size
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Read it."""
-        from pydantic import TypeAdapter, ValidationError
-
-        from gnoppix_build.language.leaves import Size
-
-        try:
-            size: int = TypeAdapter(Size).validate_python(value)
-        except ValidationError:
-            self.fail(f"`{value}` is no size: write it as in `8 GiB`", param, ctx)
-        return size
+    if text is None:
+        return None
+    try:
+        size: int = TypeAdapter(Size).validate_python(text)
+    except ValidationError:
+        message = f"`{text}` is no size: write it as in `8 GiB`"
+        raise click.BadParameter(message, context, option) from None
+    return size
 
 
 type_of_folder = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gnoppix_build.cli.options import SizeType, components_option, format_option
+from gnoppix_build.cli.options import components_option, format_option, read_size
 
 
 @click.command()
@@ -15,7 +15,7 @@ from gnoppix_build.cli.options import SizeType, components_option, format_option
 @click.option(
     "--fits",
     "memory",
-    type=SizeType(),
+    callback=read_size,
     metavar="SIZE",
     help="Only models, with the memory that each needs, and which of them a machine can hold.",
 )
