@@ -18,12 +18,16 @@ options:
     description: The paths of all files that the profile brings outside the gate.
     type: list
     elements: str
-    required: true
+    default: []
   units:
     description: Each unit with what is wanted of it, enable, disable or mask, and its component.
     type: list
     elements: dict
     required: true
+  is_start:
+    description: Only start what is enabled, and say what of it fails.
+    type: bool
+    default: false
 """
 UNIT_OPTIONS = {
     "unit": {"type": "str", "required": True},
@@ -31,6 +35,14 @@ UNIT_OPTIONS = {
     "component": {"type": "str", "required": True},
     "part": {"type": "str", "required": True},
 }
+
+
+def start(wanted):
+    """Start what is enabled."""
+    enabled = [unit["unit"] for unit in wanted if unit["wanted"] == "enable"]
+    units.start_enabled(enabled)
+    if failed := units.failed_among(enabled):
+        raise units.Refused("; ".join(failed))
 
 
 def settle(wanted, record, gone_files, gone_units, to_set):
@@ -45,14 +57,11 @@ def settle(wanted, record, gone_files, gone_units, to_set):
     units.read_files([*changed, *gone_files])
     for unit in to_set:
         units.set_unit(unit["unit"], unit["wanted"])
+    units.run("systemctl", "daemon-reload")
     for unit in wanted:
         if unit in to_set or unit["component"] in stirred:
             units.stop_unit(unit["unit"])
-    # As at a start of the machine: one transaction, in which each unit finds what it hangs on.
-    units.run("systemctl", "start", "default.target")
-    failed = units.failed_among(unit["unit"] for unit in wanted if unit["wanted"] == "enable")
-    if failed:
-        raise units.Refused("; ".join(failed))
+    start(wanted)
     settled = {*changed, *gone_files}
     record.unsettled = [path for path in record.unsettled if path not in settled]
     record.save()
@@ -62,7 +71,8 @@ def main():
     """Compare, and do what differs."""
     module = AnsibleModule(
         argument_spec={
-            "files": {"type": "list", "elements": "str", "required": True},
+            "files": {"type": "list", "elements": "str", "default": []},
+            "is_start": {"type": "bool", "default": False},
             "units": {
                 "type": "list",
                 "elements": "dict",
@@ -74,6 +84,10 @@ def main():
     )
     wanted = module.params["units"]
     try:
+        if module.params["is_start"]:
+            if not module.check_mode:
+                start(wanted)
+            module.exit_json(changed=False)
         record = Record.load()
         paths = frozenset(module.params["files"])
         gone_files = [*record.gone_files("ordinary", paths), *record.gone_files("apt", paths)]

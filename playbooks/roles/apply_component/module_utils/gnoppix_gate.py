@@ -100,22 +100,22 @@ def go_back(why):
     if not is_pending():
         return
     before = _read(BEFORE)
-    for name, state in before["units"].items():
-        if not state["is_active"]:
-            gnoppix_units.stop_unit(name)
-        if state["enabled"] == "not-found":
-            # While its file is there, which says where it is linked from.
-            run("systemctl", "disable", "--", name, good=(0, 1))
+    units = before["units"]
+    for name, state in units.items():
+        _try(_take_out, name, state)
     for path, remembered in before["files"].items():
-        bring_back(path, remembered)
-    bring_back(gnoppix_record.PATH, before["record"])
-    run("systemctl", "daemon-reload")
-    for name, state in before["units"].items():
-        _restore(name, state)
+        _try(bring_back, path, remembered)
+    _try(bring_back, gnoppix_record.PATH, before["record"])
+    _try(run, "systemctl", "daemon-reload")
+    for name, state in units.items():
+        _try(_restore, name, state)
+    _try(run, "systemctl", "daemon-reload")
+    for name in (name for name, state in units.items() if state["is_active"]):
+        _try(run, "systemctl", "reload-or-restart", "--", name)
     for table in _tables().keys() - {*before["tables"]}:
-        run("nft", "delete", "table", *table.split(" "), good=(0, 1))
+        _try(run, "nft", "delete", "table", *table.split(" "))
     for link in before["links"]:
-        run("ip", "link", "set", "dev", link, "up", good=(0, 1))
+        _try(run, "ip", "link", "set", "dev", link, "up")
     _disarm()
     _write(ENDED, {"why": why})
     os.unlink(BEFORE)
@@ -195,16 +195,32 @@ def _change(switch):
     gnoppix_units.read_files([*(wanted.path for wanted in files), *gone])
     for unit in switch["units"]:
         gnoppix_units.set_unit(unit["unit"], unit["wanted"])
+    run("systemctl", "daemon-reload")
+    for unit in switch["units"]:
         if unit["wanted"] != "enable":
             gnoppix_units.stop_unit(unit["unit"])
     enabled = [unit for unit in switch["units"] if unit["wanted"] == "enable"]
     for unit in enabled:
-        if unit["component"] in switch["stirred"] and _state_of(unit["unit"])["is_active"]:
+        if unit["component"] in switch["stirred"] and gnoppix_units.is_active(unit["unit"]):
             run("systemctl", "reload-or-restart", "--", unit["unit"])
     run("systemctl", "start", "--", *(unit["unit"] for unit in enabled), "default.target")
     if failed := gnoppix_units.failed_among(unit["unit"] for unit in enabled):
         raise Refused("; ".join(failed))
     record.save()
+
+
+def _try(action, *arguments):
+    """Do a part of the way back; one that fails keeps none of the others from being done."""
+    with contextlib.suppress(OSError, ValueError, Refused):
+        action(*arguments)
+
+
+def _take_out(name, state):
+    if not state["is_active"]:
+        gnoppix_units.stop_unit(name)
+    if state["enabled"] == "not-found":
+        # While its file is there, which says where it is linked from.
+        run("systemctl", "disable", "--", name, good=(0, 1))
 
 
 def _release(name, entry):
@@ -224,13 +240,11 @@ def _restore(name, state):
             gnoppix_units.set_unit(name, "enable")
         elif state["enabled"] != "not-found":
             gnoppix_units.set_unit(name, "disable")
-    if state["is_active"]:
-        run("systemctl", "reload-or-restart", "--", name)
 
 
 def _state_of(name):
-    active = run("systemctl", "show", "--property=ActiveState", "--value", "--", name).strip()
-    return {"enabled": gnoppix_units.enabled_state(name), "is_active": active == "active"}
+    enabled = gnoppix_units.enabled_state(name)
+    return {"enabled": enabled, "is_active": gnoppix_units.is_active(name)}
 
 
 def _tables():

@@ -56,15 +56,15 @@ def is_as_wanted(wanted, state):
 
 
 def set_unit(unit, wanted):
-    """Bring a unit to what is wanted of it at the next start."""
+    """Bring a unit to what is wanted of it at the next start; systemd is to read it afterwards."""
     state = enabled_state(unit)
     if wanted != "mask" and state in MASKED:
-        run("systemctl", "unmask", "--", unit)
+        run("systemctl", "unmask", "--no-reload", "--", unit)
         state = enabled_state(unit)
     if wanted == "disable" and state == "not-found":
         return
     if not is_as_wanted(wanted, state):
-        run("systemctl", wanted, "--", unit)
+        run("systemctl", wanted, "--no-reload", "--", unit)
 
 
 def stop_unit(unit):
@@ -124,6 +124,30 @@ def read_files(paths):
         # Source: systemd-tmpfiles(8), "Exit status": 65 and 73 for lines that could not be kept.
         run("systemd-tmpfiles", "--create", *folders, good=(0, 65, 73))
     run("systemctl", "daemon-reload")
+
+
+def start_enabled(names):
+    """Start what is enabled as at a start of the machine: in one transaction, by what wants it.
+
+    A target that is active already pulls in what it wants, but not what that wants in turn: so
+    each unit that it wants is asked for by its name as well.
+    """
+    wanted = {name: _wanting_targets(name) for name in names}
+    active = {target for targets in wanted.values() for target in targets if is_active(target)}
+    run("systemctl", "start", "--", "default.target", *sorted(active))
+    if due := [name for name in names if active & {*wanted[name]}]:
+        run("systemctl", "start", "--", *due)
+
+
+def _wanting_targets(unit):
+    said = run("systemctl", "show", "--property=WantedBy,RequiredBy", "--value", "--", unit)
+    return [word for word in said.split() if word.endswith(".target")]
+
+
+def is_active(unit):
+    """Tell whether a unit is active."""
+    state = run("systemctl", "show", "--property=ActiveState", "--value", "--", unit)
+    return state.strip() == "active"
 
 
 def failed_among(units):
