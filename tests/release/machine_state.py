@@ -19,7 +19,7 @@ OWN_AFFAIRS = (
     *("etc/subuid", "etc/ld.so.cache", "etc/machine-id", "etc/apt/sources.list.d/"),
     *("usr/lib/sysusers.d/gnoppix-", "usr/lib/systemd/system-preset/50-gnoppix-"),
     *("usr/share/doc/gnoppix-", "usr/share/lintian/overrides/gnoppix-", "usr/lib/python3/"),
-    "etc/resolv.conf.before-gnoppix",
+    *("etc/resolv.conf.before-gnoppix", "etc/runit/", "etc/rc"),
 )
 
 
@@ -57,10 +57,12 @@ def wait_for_jobs(machine: Machine, timeout_s: float = 120.0) -> None:
 
 
 def files_of(root: Path) -> Iterator[Path]:
+    """Give what lies in /etc and /usr; bytecode comes with whoever runs Python."""
     for top in ("etc", "usr"):
         for folder, folders, files in os.walk(root / top):
             for path in (Path(folder, name) for name in (*folders, *files)):
-                if not str(path.relative_to(root)).startswith(OWN_AFFAIRS):
+                place = path.relative_to(root)
+                if "__pycache__" not in place.parts and not str(place).startswith(OWN_AFFAIRS):
                     yield path
 
 

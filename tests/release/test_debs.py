@@ -20,7 +20,7 @@ pytestmark = pytest.mark.root
 PROFILE = "hardened-server"
 ALL = f"gnoppix-{PROFILE}"
 CHANGES = {
-    "time: {source: tor}": "time: {source: nts}\n  memory-hygiene: {zram-percent: 0}",
+    "time: {source: tor}": "time: {source: nts}",
 }
 APT = (
     *("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "--quiet=2"),
@@ -29,7 +29,7 @@ APT = (
     *("-o", "Dir::Etc::SourceParts=/etc/apt/sources.list.d"),
 )
 SOURCE = "deb [trusted=yes] file:///beside/debs ./\n"
-ZRAM = "etc/systemd/zram-generator.conf"
+TIMER = "etc/systemd/system/gnoppix-time.timer"
 
 
 @dataclass
@@ -141,8 +141,8 @@ def test_debs_bring_what_ansible_brings(life: Life, provisioned: State) -> None:
 
 def test_upgraded_debs_follow_the_profile(life: Life) -> None:
     changed = difference(life.installed.files, life.changed.files)
-    assert ZRAM in life.installed.files
-    assert ZRAM not in life.changed.files
+    assert TIMER in life.installed.files
+    assert TIMER not in life.changed.files
     assert "etc/gnoppix/firewall.nft" in changed
     assert life.installed.unit_files["gnoppix-time.timer"] == "enabled"
     assert "gnoppix-time.timer" not in life.changed.unit_files

@@ -7,6 +7,7 @@ They bring the very files that the image and the machine get. Source: Debian pol
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Final
 
 from jinja2 import StrictUndefined
@@ -25,6 +26,7 @@ TEMPLATES: Final = PACKAGE_FOLDER / "outputs" / "debs"
 UNIT_FOLDERS: Final = ("/etc/systemd/system/", "/usr/lib/systemd/system/")
 # A second profile, and its components, take the place of the first one's.
 PROFILE_ON_A_MACHINE: Final = "gnoppix-profile"
+APPARMOR: Final = "/etc/apparmor.d"
 PYTHON: Final = b"#!/usr/bin/python3"
 # What every Debian system has is no dependency. Source: Debian policy 3.8, 7.3.1.
 ESSENTIAL: Final = frozenset(
@@ -52,7 +54,7 @@ def compose_packages(
         writer.component(component, tree.configuration, accounts[component.name])
         for component in resolved.components
     )
-    return (*components, writer.profile(components))
+    return (*components, writer.profile(components, tree.configuration))
 
 
 def check_packages(resolved: Resolved, reader: ComponentReader) -> Iterator[Diagnostic]:
@@ -126,8 +128,16 @@ class _Writer:
             stands_for=f"gnoppix-component-{component.name}",
         )
 
-    def profile(self, components: Iterable[Content]) -> Content:
-        """Make the package that wants those of all components."""
+    def profile(self, components: Iterable[Content], files: Iterable[ImageFile]) -> Content:
+        """Make the package that wants those of all components, and starts what they bring."""
+        paths = [file.path for file in files]
+        contributions = [part for each in self._resolved.components for part in each.contributions]
+        variables = {
+            "package": self._prefix,
+            "apparmor": shlex.join(p for p in paths if str(PurePath(p).parent) == APPARMOR),
+            "enabled": shlex.join(sorted({u for each in contributions for u in each.units.enable})),
+            "tmpfiles": shlex.join(path for path in paths if path.startswith("/etc/tmpfiles.d/")),
+        }
         return Content(
             name=self._prefix,
             summary=f"machine of the profile {self._resolved.name}",
@@ -135,7 +145,7 @@ class _Writer:
             files=(self._copyright(self._prefix),),
             depends=tuple(sorted(self._resolved.packages)),
             siblings=tuple(each.name for each in components),
-            scripts={"postinst": self._render("profile-postinst.j2", {"package": self._prefix})},
+            scripts={"postinst": self._render("profile-postinst.j2", variables)},
             exact=True,
             stands_for=PROFILE_ON_A_MACHINE,
         )
