@@ -13,13 +13,15 @@ from test_machine import Machine
 
 from gnoppix_build.effects.results import sha256_of
 
-# What changes by itself, and what packages have for themselves.
+# What changes by itself, and what packages of the suite have for themselves: chrony takes the
+# folder of disabled profiles away, which is not its own.
 OWN_AFFAIRS = (
     *("etc/.pwd.lock", "etc/group", "etc/gshadow", "etc/passwd", "etc/shadow", "etc/subgid"),
     *("etc/subuid", "etc/ld.so.cache", "etc/machine-id", "etc/apt/sources.list.d/"),
     *("usr/lib/sysusers.d/gnoppix-", "usr/lib/systemd/system-preset/50-gnoppix-"),
     *("usr/share/doc/gnoppix-", "usr/share/lintian/overrides/gnoppix-", "usr/lib/python3/"),
     *("etc/resolv.conf.before-gnoppix", "etc/runit/", "etc/rc"),
+    "etc/apparmor.d/disable",
 )
 
 

@@ -91,6 +91,7 @@ def life(
         # There can be one program for the time: the suite's packages are as they were.
         succeed(machine, *APT, "install", "--no-install-recommends", "htpdate", "chrony-")
         succeed(machine, *APT, "purge", "chrony")
+        succeed(machine, *APT, "autoremove", "--purge")
         purged = look_at(machine, root)
     yield Life(before, installed, changed, removed, purged)
     shutil.rmtree(place)
