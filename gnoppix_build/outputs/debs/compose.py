@@ -134,7 +134,9 @@ class _Writer:
         contributions = [part for each in self._resolved.components for part in each.contributions]
         variables = {
             "package": self._prefix,
-            "apparmor": shlex.join(p for p in paths if str(PurePath(p).parent) == APPARMOR),
+            "apparmor_profiles": shlex.join(
+                p for p in paths if str(PurePath(p).parent) == APPARMOR
+            ),
             "enabled": shlex.join(sorted({u for each in contributions for u in each.units.enable})),
             "tmpfiles": shlex.join(path for path in paths if path.startswith("/etc/tmpfiles.d/")),
         }
