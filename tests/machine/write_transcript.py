@@ -31,13 +31,14 @@ components:
   own-network: {{dhcp: off}}
   remote-access: {{}}
   telemetry-off: {{}}
-  tor: {{mode: socks}}
 """
 LONGEST = 160
 
 
 def indented(text: str) -> str:
-    return "".join(f"    {line[:LONGEST]}\n" if line else "\n" for line in text.splitlines())
+    return "".join(
+        f"    {line[:LONGEST].rstrip()}\n" if line else "\n" for line in text.splitlines()
+    )
 
 
 def step(lab: MachineLab, title: str, shown: str, *arguments: str | Path) -> str:
@@ -65,12 +66,12 @@ def write_down(lab: MachineLab) -> str:
         step(lab, "A second run", f"build-image provision {shown}", "provision", *where),
         step(lab, "What the machine is now", f"build-image verify {shown}", "verify", *where),
     ]
-    profile.write_text(PROFILE.replace("  tor: {mode: socks}\n", ""))
+    profile.write_text(PROFILE.replace("  telemetry-off: {}\n", ""))
     steps += [
         step(
             lab,
             "A component leaves the profile",
-            f"sed -i /tor:/d box.yaml; build-image provision {shown} --diff",
+            f"sed -i /telemetry-off/d box.yaml; build-image provision {shown} --diff",
             *("provision", *where, "--diff"),
         ),
         step(lab, "And the machine again", f"build-image verify {shown}", "verify", *where),
@@ -82,7 +83,7 @@ def main() -> None:
     """Write the file."""
     with (
         tempfile.TemporaryDirectory(prefix="gnoppix-transcript-") as scratch,
-        running_lab(Path(scratch), ("apparmor", "nftables", "tor")) as lab,
+        running_lab(Path(scratch), ("nftables",)) as lab,
     ):
         TRANSCRIPT.write_text(write_down(lab))
 
