@@ -10,10 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from elftools.elf.dynamic import DynamicSection
-from elftools.elf.elffile import ELFFile
-from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
-from elftools.elf.sections import SymbolTableSection
+# pyelftools is imported where it is used: what only renders or plans does without it.
 
 Versions = Mapping[str, frozenset[str]]
 """Version of a library's interface -> the functions of it."""
@@ -37,6 +34,9 @@ _DT: Final = {
 
 def needed_libraries(file: Path) -> tuple[str, ...]:
     """List the libraries that a program or library names; none if the file is neither."""
+    from elftools.elf.dynamic import DynamicSection
+    from elftools.elf.elffile import ELFFile
+
     with file.open("rb") as content:
         if content.read(4) != b"\x7fELF":
             return ()
@@ -48,6 +48,10 @@ def needed_libraries(file: Path) -> tuple[str, ...]:
 
 def functions_wanted(files: Iterable[Path], library: str) -> Versions:
     """Gather what programs and libraries want of a library."""
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.gnuversions import GNUVerNeedSection, GNUVerSymSection
+    from elftools.elf.sections import SymbolTableSection
+
     wanted: dict[str, set[str]] = {}
     for file in files:
         with file.open("rb") as content:

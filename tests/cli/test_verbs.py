@@ -105,6 +105,34 @@ def test_validate_judges_a_profile_for_a_machine(tmp_path: Path) -> None:
     assert (done.returncode, "error[unknown-account]" in done.stderr) == (3, True)
 
 
+# Without the packages that building, provisioning and verifying need besides.
+LIGHT = """
+import sys
+for name in ("ansible", "ansible_runner", "elftools", "pytest", "testinfra"):
+    sys.modules[name] = None
+from gnoppix_build.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("verb", [("validate",), ("render", "-o"), ("debs", "-o")])
+def test_light_verb_needs_only_what_the_package_depends_on(
+    verb: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = [str(tmp_path / "result")] if "-o" in verb else []
+    program = (sys.executable, "-c", LIGHT, *verb, *folder, "minimal")
+    done = subprocess.run(program, check=False, capture_output=True, text=True, cwd=PROJECT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_parts_of_verbs_that_need_a_lock_load_without_what_building_needs() -> None:
+    names = ("cli.build", "cli.locks", "app.assembly", "effects.apt", "effects.workshop")
+    loading = "".join(f"import gnoppix_build.{name}\n" for name in names)
+    program = (sys.executable, "-c", LIGHT.partition("from")[0] + loading)
+    done = subprocess.run(program, check=False, capture_output=True, text=True, cwd=PROJECT)
+    assert done.returncode == 0, done.stderr
+
+
 def test_new_profile_is_valid_and_is_not_overwritten(tmp_path: Path) -> None:
     assert build_image("new", "mine", "-o", str(tmp_path)).returncode == 0
     assert (tmp_path / "mine.yaml").read_text().startswith("# yaml-language-server: $schema=")

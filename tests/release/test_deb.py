@@ -174,7 +174,7 @@ def test_deb_signs_a_repository_that_apt_believes(installed: Chroot) -> None:
     assert (installed.work / "debs/minimal.asc").exists()
     assert "InRelease" in installed.run("sh", "-c", UPDATE, "sh", "/mnt/debs/minimal.asc")
     refused = installed.run("sh", "-c", f"! ({UPDATE})", "sh", "/mnt/theirs.asc")
-    assert "is not signed" in refused or "NO_PUBKEY" in refused
+    assert "which is needed to verify signature" in refused
     index = installed.work / "debs/Packages"
     index.write_text(index.read_text().replace("Section: admin", "Section: games", 1))
     changed = installed.run("sh", "-c", f"! ({UPDATE})", "sh", "/mnt/debs/minimal.asc")

@@ -75,6 +75,7 @@ def life(
         needed = sorted(declared_packages(place / "rendered"))
         succeed(machine, *APT, "install", "--no-install-recommends", *needed)
         (root / "etc/resolv.conf").write_text("nameserver 192.0.2.1\n")
+        suites = packages_of(machine)
         before = look_at(machine, root)
         (root / "etc/apt/sources.list.d/profile.list").write_text(SOURCE)
         succeed(machine, *APT, "update")
@@ -88,10 +89,10 @@ def life(
         succeed(machine, *APT, "remove", *ours.split())
         removed = look_at(machine, root)
         succeed(machine, *APT, "purge", *ours.split())
-        # There can be one program for the time: the suite's packages are as they were.
-        succeed(machine, *APT, "install", "--no-install-recommends", "htpdate", "chrony-")
-        succeed(machine, *APT, "purge", "chrony")
-        succeed(machine, *APT, "autoremove", "--purge")
+        # There can be one program for the time: the suite's packages shall be as they were.
+        now = packages_of(machine)
+        succeed(machine, *APT, "purge", *sorted(now - suites))
+        succeed(machine, *APT, "install", "--no-install-recommends", *sorted(suites - now))
         purged = look_at(machine, root)
     yield Life(before, installed, changed, removed, purged)
     shutil.rmtree(place)
@@ -114,6 +115,12 @@ def provisioned(
         state = look_at(machine, root)
     yield state
     shutil.rmtree(place)
+
+
+def packages_of(machine: Machine) -> set[str]:
+    shown = "--showformat=${db:Status-Abbrev} ${Package}\n"
+    lines = succeed(machine, "dpkg-query", "--show", shown).splitlines()
+    return {line.split()[1] for line in lines if line.startswith("ii")}
 
 
 def make_machine(place: Path, bench: Bench, profiles: tuple[str | Path, ...]) -> Path:
