@@ -271,8 +271,8 @@ def test_graphics_processor_is_used(host: Any, options: Mapping[str, Any]) -> No
         pytest.skip("the profile asks for no graphics processor")
     command = (
         "systemd-run --quiet --wait --pipe --collect "
-        f"-p RootImage={ROOT_IMAGE} -p PrivateNetwork=yes -p DynamicUser=yes "
-        "-p SupplementaryGroups=render /usr/bin/llama-server --list-devices"
+        f"-p RootImage={ROOT_IMAGE} -p MemoryPressureWatch=off -p PrivateNetwork=yes "
+        "-p DynamicUser=yes -p SupplementaryGroups=render /usr/bin/llama-server --list-devices"
     )
     lines = host.check_output(command).splitlines()
     devices = lines[lines.index("Available devices:") + 1 :]
