@@ -76,10 +76,13 @@ def installed(debs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory)
     shutil.copy(debs[0], folder / "work")
     tree = make_lab_root(tuple(sorted({*needed, *BESIDES})))
     root = Chroot(tree, folder / "changes", folder / "work")
-    mirror = host_mirrors(None).main
+    mirrors = host_mirrors(None)
     source = root.work / "archive.list"
-    source.write_text(f"deb [signed-by={KEYRING}] {mirror} trixie main\n")
+    source.write_text(f"deb [signed-by={KEYRING}] {mirrors.main} trixie main\n")
+    settings = root.work / "90host"
+    settings.write_text("".join(f'{name} "{value}";\n' for name, value in mirrors.options.items()))
     root.run("cp", "/mnt/archive.list", "/etc/apt/sources.list.d/")
+    root.run("cp", "/mnt/90host", "/etc/apt/apt.conf.d/")
     root.run("dpkg", "--install", f"/mnt/{DEB}")
     return root
 
@@ -158,8 +161,9 @@ def test_deb_completes_in(installed: Chroot, shell: str, script: str, answer: st
     assert said.strip().partition("\t")[0] == answer
 
 
-# Argument: the certificate. Apt looks at that one source.
+# Argument: the certificate. Apt looks at that one source, and remembers nothing of before.
 UPDATE = """
+rm -rf /var/lib/apt/lists
 echo "deb [signed-by=$1] file:/mnt/debs ./" > /mnt/signed.list
 exec apt-get -o Dir::Etc::SourceList=/mnt/signed.list -o Dir::Etc::SourceParts=- \\
     -o APT::Sandbox::User=root --error-on=any update 2>&1
