@@ -46,8 +46,20 @@ def look_at(machine: Machine, root: Path) -> State:
         files={str(path.relative_to(root)): describe(path, owners) for path in files_of(root)},
         accounts={fields[0]: tuple(fields[5:]) for fields in passwd},
         unit_files={line.split()[0]: line.split()[1] for line in files.splitlines()},
-        units={line.split()[0]: tuple(line.split()[1:4]) for line in units.splitlines()},
+        units=states_of(units),
     )
+
+
+def states_of(listed: str) -> dict[str, tuple[str, ...]]:
+    """Give what a list of units says of each; a timer may be at work just now, or not."""
+    states = {fields[0]: tuple(fields[1:4]) for fields in map(str.split, listed.splitlines())}
+    timers = {unit for unit in states if unit.endswith(".timer")}
+    timed = {f"{unit.removesuffix('.timer')}.service" for unit in timers}
+    return {
+        unit: state[:2] if unit in timers else state
+        for unit, state in states.items()
+        if unit not in timed
+    }
 
 
 def wait_for_jobs(machine: Machine, timeout_s: float = 120.0) -> None:

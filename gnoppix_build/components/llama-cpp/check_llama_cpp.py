@@ -27,6 +27,7 @@ BEFORE = "/run/gnoppix-before"
 PLANTED = "/var/gnoppix-planted"
 PROBE_UNIT = "gnoppix-llm-probe.service"
 PROBE_RESULT = "/run/gnoppix-llm-probe.json"
+PROBE_ERRORS = "/run/gnoppix-llm-probe.errors"
 # The system's own Python, in a root that has none: the loader is told where its libraries are.
 PYTHON = (
     "/models/usr/lib64/ld-linux-x86-64.so.2 --library-path /models/usr/lib/x86_64-linux-gnu "
@@ -48,6 +49,7 @@ ExecStart=
 ExecStart={PYTHON}
 StandardInput=file:/run/gnoppix-llm-probe.sockets
 StandardOutput=file:{PROBE_RESULT}
+StandardError=file:{PROBE_ERRORS}
 """
 
 
@@ -231,7 +233,8 @@ def probe_sandbox(host: Any) -> Mapping[str, Any]:
     write(host, f"{unit}.d/99-probe.conf", PROBE_DROP_IN)
     try:
         host.check_output("systemctl daemon-reload")
-        host.check_output(f"systemctl start {PROBE_UNIT}")
+        started = host.run(f"systemctl start {PROBE_UNIT}")
+        assert started.rc == 0, host.run(f"systemctl status {PROBE_UNIT}; cat {PROBE_ERRORS}").stdout
         result: Mapping[str, Any] = json.loads(host.file(PROBE_RESULT).content_string)
         return result
     finally:
