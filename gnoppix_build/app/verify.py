@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verifying: the components' checks on the image's tree and in the booted, unmodified image."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +21,13 @@ class CheckPlan:
     context: CheckContext
 
 
-def plan_checks(resolved: Resolved) -> CheckPlan:
-    """Collect the check files of a profile's components; `context.host` is still to be set."""
+def plan_checks(
+    resolved: Resolved, tell: Callable[[Finding], None] = lambda _finding: None
+) -> CheckPlan:
+    """Collect the check files of a profile's components; `context.host` is still to be set.
+
+    `tell` is given each finding as soon as there is one.
+    """
     files = {
         component.name: path
         for component in resolved.components
@@ -30,7 +35,7 @@ def plan_checks(resolved: Resolved) -> CheckPlan:
     }
     options = {component.name: component.options for component in resolved.components}
     context = CheckContext(
-        host=None, options=options, policy=compile_policy(resolved), profile=resolved
+        host=None, options=options, policy=compile_policy(resolved), profile=resolved, tell=tell
     )
     return CheckPlan(files, context)
 

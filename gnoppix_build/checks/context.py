@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gnoppix_build.checks.finding import Finding
+
 
 class Wire(Protocol):
     """A recording of the target's network card."""
@@ -69,7 +71,8 @@ class CheckContext:
     """The target and what it is held against.
 
     `options`: component -> its resolved options. `abort_on`: exceptions that say something about
-    the test bench and not about the target; they end the run and are raised by it.
+    the test bench and not about the target; they end the run and are raised by it. `tell` is given
+    each finding as soon as there is one.
     """
 
     host: object
@@ -80,3 +83,4 @@ class CheckContext:
     lan: Lan | None = None
     snapshots: Snapshots | None = None
     abort_on: tuple[type[BaseException], ...] = ()
+    tell: Callable[[Finding], None] = lambda _finding: None

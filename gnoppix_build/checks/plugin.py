@@ -160,6 +160,7 @@ class CheckPlugin:
         component = self._component_of(item)
         finding = Finding(item.name, component, self._tier, outcome, evidence, round(seconds, 3))
         self.findings.append(finding)
+        self._context.tell(finding)
 
 
 def _cause_of(traceback: str) -> str:

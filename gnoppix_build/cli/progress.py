@@ -13,6 +13,7 @@ from gnoppix_build.app.build import Outcome
 from gnoppix_build.catalog.model import spell_size
 from gnoppix_build.effects.faults import CommandFault
 from gnoppix_build.plan.steps import Step
+from gnoppix_build.report.finding import Finding
 
 SHOWN = 160
 LOG_LINES = 8
@@ -66,6 +67,28 @@ class ByteProgress:
             share = 100 * arrived // total
             sizes = f"{spell_size(arrived)} of {spell_size(total)}"
             click.echo(f"{step:<20} {share:5} %  {sizes}", err=True)
+
+
+class CheckProgress:
+    """Prints a check that failed at once, and every few seconds how many there were."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._done = 0
+
+    def tell(self, finding: Finding) -> None:
+        """Tell what a check found."""
+        self._done += 1
+        name = f"{finding.component} {finding.check}"
+        if finding.outcome == "fail":
+            click.echo(f"{name}: failed: {_shorten(_first_line(finding.evidence))}", err=True)
+        elif (now := time.monotonic()) - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            click.echo(f"{self._done} checks so far, the last one: {name}", err=True)
+
+
+def _first_line(text: str) -> str:
+    return "".join(char for char in text.partition("\n")[0] if char.isprintable())
 
 
 def _shorten(text: str) -> str:

@@ -18,7 +18,7 @@ from gnoppix_build.app.verify import (
 )
 from gnoppix_build.cli import locks, session
 from gnoppix_build.cli.build import make_plan_of, open_workshop, require_host
-from gnoppix_build.cli.progress import LineProgress, timed
+from gnoppix_build.cli.progress import CheckProgress, LineProgress, timed
 from gnoppix_build.cli.verify_boot import Bench, check_by_bios, check_by_uefi, judge_machine_ids
 from gnoppix_build.cli.verify_traffic import check_on_hostile_network, keep_recording
 from gnoppix_build.effects.image import OpenImage, host_needles, opened_iso, trace_layers
@@ -44,7 +44,7 @@ def verify_image(
     lock = locks.read_lock(result / f"{resolved.name}.lock")
     plan = make_plan_of(profile, folders, resolved, lock)
     iso = result / f"{resolved.name}.iso"
-    checks = plan_checks(resolved)
+    checks = plan_checks(resolved, CheckProgress().tell)
     findings: list[Finding] = []
     with (
         open_workshop(plan, resolved) as workshop,

@@ -8,6 +8,7 @@ from gnoppix_build.app.drift import Expected, judge_drift
 from gnoppix_build.app.verify import check_machine, check_machine_files, plan_checks
 from gnoppix_build.checks.context import CheckContext
 from gnoppix_build.cli import session
+from gnoppix_build.cli.progress import CheckProgress
 from gnoppix_build.effects.faults import CommandFault
 from gnoppix_build.effects.machine import UnreachableFault, opened_shell
 from gnoppix_build.render.configuration import render_configuration
@@ -30,7 +31,7 @@ def verify_machine(
     files = render_configuration(resolved, reader)
     components = describe_components(resolved, files, frozenset())
     expected = Expected(files, describe_machine(resolved, components, "").units)
-    checks = plan_checks(resolved)
+    checks = plan_checks(resolved, CheckProgress().tell)
     with opened_shell(address, ssh_configuration) as shell:
         answer = shell.run(expected.question())
         if answer.status != 0:

@@ -234,7 +234,9 @@ def probe_sandbox(host: Any) -> Mapping[str, Any]:
     try:
         host.check_output("systemctl daemon-reload")
         started = host.run(f"systemctl start {PROBE_UNIT}")
-        assert started.rc == 0, host.run(f"systemctl status {PROBE_UNIT}; cat {PROBE_ERRORS}").stdout
+        assert started.rc == 0, host.run(
+            f"systemctl status {PROBE_UNIT}; cat {PROBE_ERRORS}"
+        ).stdout
         result: Mapping[str, Any] = json.loads(host.file(PROBE_RESULT).content_string)
         return result
     finally:
