@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,32 +66,25 @@ class Bench:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Give the caller's environment with an own store, and a program that a check asks."""
-        commands = install_checker(self.folder / "checker")
+        """Give the caller's environment with an own store, and a program that a check needs."""
+        tools = self.folder / "checker"
+        tools.mkdir(exist_ok=True)
         return {
             **os.environ,
             "GNOPPIX_BUILD_CACHE": str(self.folder / "cache"),
-            "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{install_checker(tools)}{os.pathsep}{os.environ['PATH']}",
         }
-
-    @property
-    def verifying_environment(self) -> dict[str, str]:
-        """Give the environment that also has the tools which checks are skipped without."""
-        tools = self.folder / "checker"
-        tools.mkdir(exist_ok=True)
-        path = os.pathsep.join((str(install_checker(tools)), os.environ["PATH"]))
-        return {**self.environment, "PATH": path}
 
     def command(self, *arguments: str | Path) -> list[str]:
         return [sys.executable, "-m", "gnoppix_build", *(str(each) for each in arguments)]
 
-    def run(self, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Command:
+    def run(self, *arguments: str | Path) -> Command:
         done = subprocess.run(
             self.command(*arguments),
             check=False,
             capture_output=True,
             text=True,
-            env=environment or self.environment,
+            env=self.environment,
             cwd=PROJECT,
             stdin=subprocess.DEVNULL,
         )
@@ -137,8 +130,7 @@ class Built:
         chosen = [word for tier in tiers for word in ("--tier", tier)]
         with told("verification", self.name):
             done = self.bench.run(
-                *("verify", self.profile, "-o", self.result, "--format", "json", *chosen),
-                environment=self.bench.verifying_environment,
+                *("verify", self.profile, "-o", self.result, "--format", "json", *chosen)
             )
         assert done.output, done.talk
         return Verified(self, done, tuple(json.loads(done.output)["findings"]))

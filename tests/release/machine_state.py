@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from test_machine import Machine
+from machine_container import Machine
 
 from gnoppix_build.effects.results import sha256_of
 

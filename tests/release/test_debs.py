@@ -12,8 +12,19 @@ from bench import PROJECT, Bench
 from build_deb import LINTIAN, build_dependencies
 from chroot import Chroot
 from lab_root import make_lab_root
+from machine_container import (
+    OF_A_MACHINE,
+    Machine,
+    booted,
+    declared_packages,
+    offer_packages,
+)
 from machine_state import State, difference, look_at
-from test_machine import OF_A_MACHINE, Machine, booted, declared_packages, offer_packages
+
+from gnoppix_build.app.verify import check_tree, plan_checks
+from gnoppix_build.cli import session
+from gnoppix_build.report.finding import Finding
+from gnoppix_build.targets.tree import TreeHost
 
 pytestmark = pytest.mark.root
 
@@ -32,7 +43,16 @@ SOURCE = "deb [trusted=yes] file:///beside/debs ./\n"
 TIMER = "etc/systemd/system/gnoppix-time.timer"
 
 
-@dataclass
+@dataclass(frozen=True)
+class Provisioned:
+    """A machine to which Ansible applied the profile: its state, and what a second run said."""
+
+    state: State
+    second_run: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
 class Life:
     """A machine's states as packages came, changed and went."""
 
@@ -101,8 +121,8 @@ def life(
 @pytest.fixture(scope="module")
 def provisioned(
     bench: Bench, profiles: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[State]:
-    """Give the state of a machine to which Ansible applied the profile."""
+) -> Iterator[Provisioned]:
+    """Apply the profile to a machine by plain ansible-playbook."""
     place = tmp_path_factory.mktemp("provisioned")
     root = make_machine(place, bench, profiles)
     with booted(root) as machine:
@@ -113,7 +133,10 @@ def provisioned(
         succeed(machine, "systemd-sysusers", *accounts)
         machine.play()
         state = look_at(machine, root)
-    yield state
+        second_run = machine.play()
+        resolved = session.require_profile(PROFILE, (), "machine")
+        findings = check_tree(plan_checks(resolved), TreeHost(root))
+    yield Provisioned(state, second_run, tuple(findings))
     shutil.rmtree(place)
 
 
@@ -140,11 +163,22 @@ def make_debs(bench: Bench, profile: str | Path, folder: Path) -> None:
     assert done.status == 0, done.talk
 
 
-def test_debs_bring_what_ansible_brings(life: Life, provisioned: State) -> None:
-    assert difference(life.installed.files, provisioned.files) == {}
-    assert difference(life.installed.accounts, provisioned.accounts) == {}
-    assert difference(life.installed.unit_files, provisioned.unit_files) == {}
-    assert difference(life.installed.units, provisioned.units) == {}
+def test_second_run_of_ansible_changes_nothing(provisioned: Provisioned) -> None:
+    assert "changed=0" in provisioned.second_run
+    assert "failed=0" in provisioned.second_run
+
+
+def test_machine_passes_the_static_checks(provisioned: Provisioned) -> None:
+    assert [each for each in provisioned.findings if each.outcome == "fail"] == []
+    assert len([each for each in provisioned.findings if each.outcome == "pass"]) > 5
+
+
+def test_debs_bring_what_ansible_brings(life: Life, provisioned: Provisioned) -> None:
+    state = provisioned.state
+    assert difference(life.installed.files, state.files) == {}
+    assert difference(life.installed.accounts, state.accounts) == {}
+    assert difference(life.installed.unit_files, state.unit_files) == {}
+    assert difference(life.installed.units, state.units) == {}
 
 
 def test_upgraded_debs_follow_the_profile(life: Life) -> None:

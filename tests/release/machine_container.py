@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration of a profile on a machine that is there already, in place of an image."""
+"""A booted container that an archive of packages lies beside: a machine to be configured."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,20 +8,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import yaml
-from bench import Bench
-from lab_root import lock_packages, make_lab_root
+from lab_root import lock_packages
 
-from gnoppix_build.app.verify import check_tree, plan_checks
 from gnoppix_build.cli import session
 from gnoppix_build.effects import pool
 from gnoppix_build.effects.apt_mirrors import host_mirrors
-from gnoppix_build.targets.tree import TreeHost
 
-pytestmark = pytest.mark.root
-
-PROFILE = "hardened-server"
 OF_A_MACHINE = ("ansible-core", "dbus", "python3-apt", "systemd", "systemd-sysv", "udev")
 
 
@@ -109,30 +101,3 @@ class Machine:
             said.stdout + self.run("journalctl", "-b", "-p", "warning").stdout
         )
         return said.stdout.strip().splitlines()[-1]
-
-
-def test_machine_gets_the_configuration_and_a_second_run_changes_nothing(
-    bench: Bench, tmp_path: Path
-) -> None:
-    tree = tmp_path / "rendered"
-    rendered = bench.run("render", PROFILE, "--target", "machine", "-o", tree)
-    assert rendered.status == 0, rendered.talk
-    root = tmp_path / "machine"
-    subprocess.run(("cp", "-a", make_lab_root(OF_A_MACHINE), root), check=True)
-    offer_packages(declared_packages(tree), root)
-    with booted(root) as machine:
-        accounts = [
-            f"/beside/rendered/sysusers/{file.name}" for file in (tree / "sysusers").iterdir()
-        ]
-        made = machine.run("systemd-sysusers", *accounts)
-        assert made.returncode == 0, made.stderr
-        first, second = machine.play(), machine.play()
-        assert "failed=0" in first
-        assert "changed=0" not in first
-        assert "changed=0" in second
-        resolved = session.require_profile(PROFILE, (), "machine")
-        findings = check_tree(plan_checks(resolved), TreeHost(root))
-    faults = [each for each in findings if each.outcome == "fail"]
-    assert faults == []
-    assert len(findings) > 5
-    shutil.rmtree(root)
