@@ -26,7 +26,7 @@ LISTENER = {"protocol": "tcp", "address": "127.0.0.1", "port": 9050, "user": "re
 RELAY = {
     "name": "relay",
     "summary": "Carries what others send",
-    "enabled": ["relay.service"],
+    "enabled": ["relay.service", "relay.target"],
     "off": ["relay-console.socket"],
     "sandboxed": ["relay.service"],
     "sysctl": {"net.ipv4.ip_forward": "0", "net/ipv4/conf/*/rp_filter": "2"},
@@ -57,6 +57,7 @@ UP = {
     "DropInPaths": "/etc/systemd/system/relay.service.d/60-gnoppix-sandbox.conf",
     "NeedDaemonReload": "no",
 }
+REACHED = {"LoadState": "loaded", "ActiveState": "active", "NeedDaemonReload": "no"}
 OFF = {**UP, "LoadState": "masked", "ActiveState": "inactive", "DropInPaths": ""}
 SOCKETS = (
     "tcp LISTEN 0 4096 127.0.0.1:9050 0.0.0.0:* uid:900 ino:1 sk:1 <->",
@@ -101,7 +102,11 @@ class Machine:
     """A system as its programs and its kernel describe it; None: the program fails."""
 
     units: Mapping[str, Mapping[str, str]] = field(
-        default_factory=lambda: {"relay.service": UP, "relay-console.socket": OFF}
+        default_factory=lambda: {
+            "relay.service": UP,
+            "relay.target": REACHED,
+            "relay-console.socket": OFF,
+        }
     )
     sockets: Sequence[str] | None = SOCKETS
     rules: Sequence[Any] | None = RULES
@@ -166,6 +171,7 @@ def with_unit(name: str, **state: str) -> Machine:
 
 RELAY_UNIT = "relay.service"
 CONSOLE = "relay-console.socket"
+TARGET = "relay.target"
 NETWORK = "network policy"
 
 
@@ -191,6 +197,11 @@ NETWORK = "network policy"
             ),
             ("relay", RELAY_UNIT, "it is inactive (loaded, success)"),
             id="oneshot-never-run",
+        ),
+        pytest.param(
+            with_unit(TARGET, ActiveState="inactive"),
+            ("relay", TARGET, "it is inactive (loaded)"),
+            id="target-not-reached",
         ),
         pytest.param(
             with_unit(RELAY_UNIT, DropInPaths="/etc/systemd/system/relay.service.d/50.conf"),
@@ -291,6 +302,7 @@ def test_what_cannot_be_seen_is_a_fault(tmp_path: Path) -> None:
     blind = Machine(units={}, sockets=None, rules=None, cards=())
     assert faults(blind, tmp_path) == [
         ("relay", RELAY_UNIT, "systemd does not tell its state"),
+        ("relay", TARGET, "systemd does not tell its state"),
         ("relay", CONSOLE, "systemd does not tell its state"),
         ("relay", "sockets", "they cannot be seen"),
         (NETWORK, "rules", "they cannot be seen"),
