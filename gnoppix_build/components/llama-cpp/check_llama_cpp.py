@@ -33,6 +33,8 @@ PYTHON = (
     "/models/usr/lib64/ld-linux-x86-64.so.2 --library-path /models/usr/lib/x86_64-linux-gnu "
     "/models/usr/bin/python3 -I -S /models/probe.py"
 )
+# Of two settings for one path systemd applies one: `ExecPaths=/models` would leave out the model's
+# `TemporaryFileSystem=/models`, and with it the place for what is brought there.
 PROBE_DROP_IN = f"""[Unit]
 Requires=
 [Service]
@@ -41,7 +43,7 @@ Restart=no
 BindReadOnlyPaths=
 BindReadOnlyPaths=/usr:/models/usr
 BindReadOnlyPaths=/run/gnoppix-llm-probe.py:/models/probe.py
-ExecPaths=/models
+ExecPaths=/models/usr
 Environment=PYTHONHOME=/models/usr
 RuntimeDirectoryPreserve=yes
 MemoryMax=256M
