@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench import (
@@ -21,6 +22,7 @@ from bench import (
 from lab_root import make_lab_root
 from tor_network import TorNetwork
 
+IMAGE_TESTS = PROJECT / "tests" / "image"
 SHIPPED = tuple(sorted(path.stem for path in (PROJECT / "profiles").glob("*.yaml")))
 CHANGE = ("isolated-ports: [9061, 9062]", "isolated-ports: [9061, 9063]")
 
@@ -52,6 +54,31 @@ def count_commits() -> int:
         text=True,
     )
     return int(done.stdout)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares builds and boots, when tests run two at once.
+
+    Images are one group and whatever else needs root is the other one: that is as much as two
+    cores bear, and each group makes what its tests share once.
+    """
+    for item in items:
+        if item.get_closest_marker("root"):
+            group = "images" if IMAGE_TESTS in item.path.parents else "systems"
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what the slow parts took to the process that writes the summary."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["times"] = TIMES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what the slow parts of another process took."""
+    TIMES.extend(getattr(node, "workeroutput", {}).get("times", []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
