@@ -218,9 +218,11 @@ def test_sandbox_reaches_no_network_and_no_other_socket(
 def probe_sandbox(host: Any) -> Mapping[str, Any]:
     """Run the probe in a unit that is a model's in everything but its program."""
     host.check_output(f"systemctl start llama-cpp-ready@{ECHO}.service")
-    rows = host.check_output("cat /proc/net/unix").splitlines()[1:]
-    paths = sorted({fields[7] for row in rows if len(fields := row.split()) > 7})
-    question = {"sockets": paths, "skip": ["/models", "/proc"]}
+    # The eighth field is a name of any bytes.
+    rows = host.run("cat /proc/net/unix").stdout_bytes.split(b"\n")[1:]
+    fields = [row.split(maxsplit=7) for row in rows]
+    names = {each[7].decode("utf-8", "surrogateescape") for each in fields if len(each) > 7}
+    question = {"sockets": sorted(names), "skip": ["/models", "/proc"]}
     write(host, "/run/gnoppix-llm-probe.sockets", json.dumps(question))
     write(host, "/run/gnoppix-llm-probe.py", source_of("try_sockets"))
     host.check_output("chmod 0644 /run/gnoppix-llm-probe.sockets /run/gnoppix-llm-probe.py")
@@ -236,8 +238,9 @@ def probe_sandbox(host: Any) -> Mapping[str, Any]:
     try:
         host.check_output("systemctl daemon-reload")
         started = host.run(f"systemctl start {PROBE_UNIT}")
+        # Of evidence the beginning is kept: what the probe said last comes first.
         assert started.rc == 0, host.run(
-            f"systemctl status {PROBE_UNIT}; cat {PROBE_ERRORS}"
+            f"tail -n 2 {PROBE_ERRORS}; systemctl show -p Result,ExecMainStatus {PROBE_UNIT}"
         ).stdout
         result: Mapping[str, Any] = json.loads(host.file(PROBE_RESULT).content_string)
         return result
