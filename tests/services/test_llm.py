@@ -4,12 +4,14 @@
 What needs the image itself, its root as a squashfs and its network card, is left to verification.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -20,8 +22,10 @@ from openai import OpenAI
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER
 from gnoppix_build.checks.context import CheckContext
+from gnoppix_build.checks.programs import source_of
 from gnoppix_build.checks.run import run_checks
 from gnoppix_build.policy.compile import compile_policy
+from gnoppix_build.policy.ruleset import format_ruleset
 from gnoppix_build.targets.vm import GuestHost
 
 pytestmark = pytest.mark.root
@@ -208,6 +212,48 @@ def test_model_behind_a_port_starts_when_asked_and_ends_when_idle(
         assert time.monotonic() < deadline, lab.machine.try_run("systemctl", "status").stdout
         time.sleep(0.5)
     assert state_of(lab, f"{RUNTIME}@{ECHO}.service") == "active"
+
+
+@contextmanager
+def firewall(lab: LlmLab) -> Iterator[None]:
+    """Load the profile's ruleset into the container's network; its users are none of the host's."""
+    policy = compile_policy(lab.resolved)
+    ruleset = format_ruleset(policy)
+    for user in policy.users:
+        ruleset = ruleset.replace(f'"{user.name}"', str(user.uid))
+    load = lab.network.command("nft", "--file", "-")
+    subprocess.run(load, input=ruleset, text=True, check=True)
+    yield
+    lab.network.run("nft", "delete", "table", "inet", "gnoppix")
+
+
+def ask_at_port(lab: LlmLab, user: int) -> subprocess.CompletedProcess[str]:
+    """Have an ordinary client list the models and ask, as a user."""
+    address = f"OPENAI_BASE_URL=http://127.0.0.1:{PORT}/v1"
+    person = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "env", address)
+    command = (*person, "python3", "-I", "-c", source_of("ask_at_address"), "chat")
+    return lab.machine.try_run(*command)
+
+
+def test_port_is_open_by_the_firewall_but_to_those_who_send_nothing(lab: LlmLab) -> None:
+    """Systemd makes the socket and hands it over to a unit with no network of its own."""
+    with firewall(lab):
+        said = ask_at_port(lab, 1000)
+        assert said.returncode == 0, said.stderr
+        answer = json.loads(said.stdout)
+        assert answer["models"] == ["tiny-port"]
+        assert answer["characters"] > 0
+        users = {each.name: each.uid for each in compile_policy(lab.resolved).users}
+        for name in (RUNTIME, "llm-port"):
+            assert "Connection refused" in ask_at_port(lab, users[name]).stderr
+        unit = ("systemctl", "show", "--property=MainPID", "--value", f"{RUNTIME}-port.service")
+        process = lab.machine.run(*unit).strip()
+        interfaces = lab.machine.run("cat", f"/proc/{process}/net/dev").splitlines()[2:]
+        assert [line.partition(":")[0].strip() for line in interfaces] == ["lo"]
+        own, everybodys = (
+            lab.machine.run("readlink", f"/proc/{each}/ns/net") for each in (process, "1")
+        )
+        assert own != everybodys
 
 
 def state_of(lab: LlmLab, unit: str) -> str:

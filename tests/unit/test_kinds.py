@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Contracts: what a kind asks of its components, and a service of its component."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -36,12 +37,13 @@ because: an audit leaves a system as it is
 """
 
 
-def said(manifest: str, *, with_files: bool = False) -> str:
+def said(manifest: str, *, with_files: bool = False, kinds: Mapping[str, str] | None = None) -> str:
     sources = {
         f"{KINDS_FOLDER}/anonymity-service.yaml": ANONYMITY,
         f"{KINDS_FOLDER}/audit.yaml": AUDIT,
         f"{KINDS_FOLDER}/ai-model.yaml": MODEL,
         f"{KINDS_FOLDER}/recognition.yaml": RECOGNITION,
+        **{f"{KINDS_FOLDER}/{name}.yaml": text for name, text in (kinds or {}).items()},
         "c/one/component.yaml": manifest,
         **({"c/one/files/x": ""} if with_files else {}),
     }
@@ -137,6 +139,68 @@ c/one/component.yaml:5:5: error[contract]: a component of the kind `recognition`
     )
 
 
+def test_user_of_a_confined_kind_says_that_it_sends_nothing() -> None:
+    user = "kind: recognition\nsummary: one\nusers:\n  - {name: quiet, uid: 900}\n"
+    assert said(f"{user}egress: [{{user: quiet, reach: none}}]\n") == ""
+    assert (
+        said(f"{user}egress: [{{user: root, reach: none}}]\n")
+        == """\
+c/one/component.yaml:4:5: error[contract]: nothing says that `quiet` sends nothing, as with the \
+kind `recognition`
+  |
+4 |   - {name: quiet, uid: 900}
+  |     ^^^^^^^^^^^^^^^^^^^^^^^
+  = hint: add `{user: quiet, reach: none}` to `egress`"""
+    )
+
+
+def test_service_of_a_confined_kind_has_a_user_that_sends_nothing() -> None:
+    text = said(
+        "kind: recognition\nsummary: one\n"
+        "services: [{unit: one.service, user: root, exposure: 1.0}]\n"
+    )
+    assert text.count("error[contract]: nothing says that `root` sends nothing") == 1, text
+
+
+SWITCHED = """\
+kind: recognition
+summary: one
+users: [{name: quiet, uid: 900USER}]
+egress: [{user: quiet, reach: none, when: {port: ["on"]}}]
+options:
+  port: {type: switch, default: off, doc: One., example: on}
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "mistakes"), [("", 1), (', when: {port: ["off"]}', 1), (', when: {port: ["on"]}', 0)]
+)
+def test_user_is_silent_whenever_it_is_there(when: str, mistakes: int) -> None:
+    text = said(SWITCHED.replace("USER", when))
+    assert text.count("error[contract]: nothing says that `quiet` sends") == mistakes, text
+
+
+LISTENING = """\
+kind: recognition
+summary: one
+listens: [{protocol: tcp, address: ADDRESS, port: 80, user: root}]
+options:
+  address: {type: address, default: 127.0.0.1, doc: One., example: 127.0.0.1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "mistakes"),
+    [("127.0.0.1", 0), ("0.0.0.0", 1), ("192.0.2.1", 1), ("{option: address}", 1)],
+)
+def test_component_of_a_confined_kind_listens_on_this_machine_only(
+    address: str, mistakes: int
+) -> None:
+    text = said(LISTENING.replace("ADDRESS", address))
+    wanted = "error[contract]: a component of the kind `recognition` listens on this machine only"
+    assert text.count(wanted) == mistakes, text
+
+
 @pytest.mark.parametrize(
     ("service", "codes"),
     [
@@ -150,3 +214,19 @@ def test_service_exposed_beyond_two_says_why(service: str, codes: int) -> None:
         f"kind: audit\nsummary: one\nservices:\n  - {{unit: one.service, user: root, {service}}}\n"
     )
     assert text.count("error[exposure-without-reason]") == codes, text
+
+
+@pytest.mark.parametrize("kind", ["ai-runtime", "recognition"])
+def test_shipped_kinds_of_what_works_here_take_no_way_out(kind: str) -> None:
+    rules = (KINDS_FOLDER / f"{kind}.yaml").read_text()
+    manifest = f"""\
+kind: {kind}
+summary: one
+egress: [{{user: bad-llm, protocol: tcp}}]
+services: [{{unit: one.service, user: bad-llm, exposure: 1.0}}]
+sockets: [{{path: /run/one, user: bad-llm}}]
+"""
+    text = said(manifest, kinds={kind: rules})
+    sends = f"error[contract]: a component of the kind `{kind}` sends nothing: `reach: none`"
+    assert f"c/one/component.yaml:3:10: {sends}" in text
+    assert text.count("error[contract]") == 2, text
