@@ -37,7 +37,6 @@ NOT_ASKED_FOR = frozenset(
         "the profile does not ask for consent",
         "the profile has IPv6",
         "the profile has no IPv6",
-        "the profile has no model that repeats words",
         "the profile has no tunnel",
         "the source is not NTS",
         "the source is not Tor",

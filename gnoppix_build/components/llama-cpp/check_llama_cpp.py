@@ -5,6 +5,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -65,22 +66,68 @@ def models_of(policy: Any) -> list[str]:
     return [path.removeprefix(SOCKETS).partition("/")[0] for path in sockets_of(policy)]
 
 
-def require_echo(policy: Any, options: Mapping[str, Any]) -> str:
-    """Give the socket of the model that repeats a word, once it answers."""
-    if ECHO not in models_of(policy) or ECHO in options["embeddings"]:
-        pytest.skip("the profile has no model that repeats words")
-    return f"{SOCKETS}{ECHO}/llm.sock"
+@dataclass(frozen=True)
+class Model:
+    """A model to ask, and what it does with a word: see the program `ask_for_echoes`."""
+
+    name: str
+    form: str
+
+    @property
+    def socket(self) -> str:
+        """Give its socket."""
+        return f"{SOCKETS}{self.name}/llm.sock"
+
+    @property
+    def questions(self) -> int:
+        """Give how many questions show something; one that thinks has no time for twenty."""
+        return QUESTIONS if self.form == "echo" else 1
+
+    def start(self, host: Any) -> None:
+        """Return when it answers."""
+        host.check_output(f"systemctl start llama-cpp-ready@{self.name}.service")
 
 
-def ask(host: Any, socket: str, times: int = QUESTIONS) -> list[str]:
-    """Have random words repeated, and give them; every answer has to be right."""
-    host.check_output(f"systemctl start llama-cpp-ready@{ECHO}.service")
-    command = command_of("ask_for_echoes", socket, str(times))
+def resident_models(profile: Any, policy: Any) -> list[Model]:
+    """Give the models that are there from the start; one that repeats words is the first."""
+    runtime = next(each for each in profile.components if each.name == "llama-cpp")
+    options, names = runtime.options, models_of(policy)
+    is_on_demand = options["loopback"] and options["idle-minutes"]
+    on_demand = (options["loopback-model"] or names[0]) if is_on_demand else None
+    vectors = {*options["embeddings"]} | {
+        each.name
+        for each in profile.components
+        if each.manifest.model is not None and each.manifest.model.purpose == "embedding"
+    }
+    forms = {name: "vector" if name in vectors else "text" for name in names if name != on_demand}
+    if forms.get(ECHO) == "text":
+        forms[ECHO] = "echo"
+    return sorted((Model(*each) for each in forms.items()), key=lambda each: each.form != "echo")
+
+
+def resident_model(profile: Any, policy: Any) -> Model:
+    """Give the model that shows what holds for all."""
+    found = resident_models(profile, policy)
+    if not found:
+        pytest.skip("the profile's one model starts when its port is asked")
+    return found[0]
+
+
+def ask(host: Any, model: Model, times: int | None = None) -> list[str]:
+    """Put random words to a model, and give them; every answer has to be right, or one at all."""
+    model.start(host)
+    wanted = model.questions if times is None else times
+    command = command_of("ask_for_echoes", model.socket, str(wanted), model.form)
     lines = host.check_output(command).splitlines()
-    pairs = [line.partition(" ") for line in lines]
-    assert [answer for _, _, answer in pairs] == [nonce for nonce, _, _ in pairs]
-    assert len(pairs) == times
-    return [nonce for nonce, _, _ in pairs]
+    pairs = {
+        word: json.loads(answer) for word, _, answer in (line.partition(" ") for line in lines)
+    }
+    if model.form == "echo":
+        assert [*pairs.values()] == [*pairs]
+    else:
+        assert [word for word, answer in pairs.items() if not answer] == []
+    assert len(pairs) == wanted
+    return [*pairs]
 
 
 def write(host: Any, path: str, text: str) -> None:
@@ -178,17 +225,17 @@ def _parted(line: str) -> tuple[str, str, str]:
 
 
 @pytest.mark.running
-def test_models_answer(host: Any, policy: Any, options: Mapping[str, Any]) -> None:
-    """Twenty random words are repeated, each in an answer of its own."""
-    ask(host, require_echo(policy, options))
+def test_models_answer(host: Any, profile: Any, policy: Any) -> None:
+    """Every model answers; one that repeats words repeats twenty random ones."""
+    resident_model(profile, policy)
+    for model in resident_models(profile, policy):
+        ask(host, model)
 
 
 @pytest.mark.traffic
-def test_models_answer_on_a_hostile_network(
-    host: Any, lan: Any, policy: Any, options: Mapping[str, Any]
-) -> None:
-    """Twenty random words are repeated, and no frame that left holds one of them."""
-    nonces = ask(host, require_echo(policy, options))
+def test_models_answer_on_a_hostile_network(host: Any, lan: Any, profile: Any, policy: Any) -> None:
+    """Random words are answered, and no frame that left holds one of them."""
+    nonces = ask(host, resident_model(profile, policy))
     leaked = [nonce for nonce in nonces if any(nonce.encode() in each for each in lan.sent())]
     assert leaked == []
 
@@ -205,19 +252,19 @@ def test_socket_is_for_its_group(host: Any, policy: Any) -> None:
 
 @pytest.mark.running
 def test_sandbox_reaches_no_network_and_no_other_socket(
-    host: Any, policy: Any, options: Mapping[str, Any]
+    host: Any, profile: Any, policy: Any
 ) -> None:
     """From inside of a model's sandbox there is one family of sockets, and one socket: its own."""
-    own = require_echo(policy, options)
-    result = probe_sandbox(host)
+    model = resident_model(profile, policy)
+    result = probe_sandbox(host, model)
     assert result["families"] == []
-    assert result["reached"] == [own]
+    assert result["reached"] == [model.socket]
     assert result["tried"] > 1, "the system's other sockets were tried"
 
 
-def probe_sandbox(host: Any) -> Mapping[str, Any]:
+def probe_sandbox(host: Any, model: Model) -> Mapping[str, Any]:
     """Run the probe in a unit that is a model's in everything but its program."""
-    host.check_output(f"systemctl start llama-cpp-ready@{ECHO}.service")
+    model.start(host)
     # The eighth field is a name of any bytes.
     rows = host.run("cat /proc/net/unix").stdout_bytes.split(b"\n")[1:]
     fields = [row.split(maxsplit=7) for row in rows]
@@ -230,7 +277,7 @@ def probe_sandbox(host: Any) -> Mapping[str, Any]:
     unit = "/run/systemd/system/" + PROBE_UNIT
     host.check_output(f"mkdir -p {unit}.d")
     for number, path in enumerate(parts):
-        text = host.file(path).content_string.replace("%i", ECHO)
+        text = host.file(path).content_string.replace("%i", model.name)
         lines = [line for line in text.splitlines() if not line.startswith(("Requires=", "After="))]
         target = unit if number == 0 else f"{unit}.d/{number}.conf"
         write(host, target, "\n".join((*lines, "")))
@@ -250,11 +297,11 @@ def probe_sandbox(host: Any) -> Mapping[str, Any]:
 
 
 @pytest.mark.running
-def test_questions_are_found_nowhere(host: Any, policy: Any, options: Mapping[str, Any]) -> None:
+def test_questions_are_found_nowhere(host: Any, profile: Any, policy: Any) -> None:
     """After a question its words are in no journal, file, core or swap of the system."""
-    socket = require_echo(policy, options)
+    model = resident_model(profile, policy)
     host.check_output(f"touch {BEFORE}")
-    nonces = ask(host, socket)
+    nonces = ask(host, model)
     host.run("journalctl --flush --sync")
     assert traces_of(host, nonces, BEFORE) == []
     # The search is able to find what is there.
@@ -291,53 +338,49 @@ def test_graphics_processor_is_used(host: Any, options: Mapping[str, Any]) -> No
 
 @pytest.mark.running
 @pytest.mark.destructive
-def test_altered_model_is_refused(host: Any, policy: Any, options: Mapping[str, Any]) -> None:
-    """A file with one byte changed is not served, and no other is fetched."""
-    require_echo(policy, options)
-    path = f"{MODELS}/{ECHO}.gguf"
-    host.check_output(f"printf x | dd of={path} bs=1 seek=99999 conv=notrunc status=none")
-    said = host.run(f"systemctl restart llama-cpp@{ECHO}.service")
+def test_altered_model_is_refused(host: Any, profile: Any, policy: Any) -> None:
+    """A file with a few bytes changed is not served, and no other is fetched."""
+    name = resident_model(profile, policy).name
+    path = f"{MODELS}/{name}.gguf"
+    host.check_output(f"printf altered | dd of={path} bs=1 seek=99999 conv=notrunc status=none")
+    said = host.run(f"systemctl restart llama-cpp@{name}.service")
     assert said.rc != 0
-    assert not host.service(f"llama-cpp@{ECHO}.service").is_running
-    journal = host.check_output(f"journalctl --no-pager --unit llama-cpp-verify@{ECHO}.service")
+    assert not host.service(f"llama-cpp@{name}.service").is_running
+    journal = host.check_output(f"journalctl --no-pager --unit llama-cpp-verify@{name}.service")
     assert f"{path}: FAILED" in journal
 
 
 @pytest.mark.running
 @pytest.mark.destructive
-def test_missing_model_is_an_error(
-    host: Any, wire: Any, policy: Any, options: Mapping[str, Any]
-) -> None:
+def test_missing_model_is_an_error(host: Any, wire: Any, profile: Any, policy: Any) -> None:
     """Without its file the model does not start, and nothing is sent to get another."""
-    require_echo(policy, options)
+    name = resident_model(profile, policy).name
     silence(host, wire, policy)
 
     def start_without() -> None:
-        host.check_output(f"rm {MODELS}/{ECHO}.gguf")
-        assert host.run(f"systemctl restart llama-cpp@{ECHO}.service").rc != 0
+        host.check_output(f"rm {MODELS}/{name}.gguf")
+        assert host.run(f"systemctl restart llama-cpp@{name}.service").rc != 0
 
     assert wire.sent_during(start_without) == []
-    assert not host.service(f"llama-cpp@{ECHO}.service").is_running
-    assert host.find_files("/models/*") == host.find_files(f"{MODELS}/{ECHO}*") == []
+    assert not host.service(f"llama-cpp@{name}.service").is_running
+    assert host.find_files("/models/*") == host.find_files(f"{MODELS}/{name}.gguf*") == []
 
 
 @pytest.mark.running
 @pytest.mark.destructive
-def test_questions_cause_no_frame(
-    host: Any, wire: Any, policy: Any, options: Mapping[str, Any]
-) -> None:
-    """While nothing else runs that may send, twenty questions put no frame on the wire."""
-    socket = require_echo(policy, options)
-    ask(host, socket, 1)
+def test_questions_cause_no_frame(host: Any, wire: Any, profile: Any, policy: Any) -> None:
+    """While nothing else runs that may send, questions put no frame on the wire."""
+    model = resident_model(profile, policy)
+    ask(host, model, 1)
     silence(host, wire, policy)
-    assert wire.sent_during(lambda: ask(host, socket)) == []
+    assert wire.sent_during(lambda: ask(host, model)) == []
 
 
 @pytest.mark.running
 @pytest.mark.destructive
-def test_models_answer_without_a_card(host: Any, policy: Any, options: Mapping[str, Any]) -> None:
+def test_models_answer_without_a_card(host: Any, profile: Any, policy: Any) -> None:
     """When the machine has lost its network card, a model starts and answers as before."""
-    socket = require_echo(policy, options)
+    model = resident_model(profile, policy)
     cards = host.run("ls -d /sys/class/net/*/device").stdout.split()
     assert cards, "there was a card"
     for card in cards:
@@ -346,8 +389,8 @@ def test_models_answer_without_a_card(host: Any, policy: Any, options: Mapping[s
         bus = device if host.file(f"{device}/remove").exists else device.rpartition("/")[0]
         write(host, f"{bus}/remove", "1")
     assert host.run("ls -d /sys/class/net/*/device").stdout == ""
-    host.check_output(f"systemctl stop llama-cpp@{ECHO}.service")
-    ask(host, socket)
+    host.check_output(f"systemctl stop llama-cpp@{model.name}.service")
+    ask(host, model)
 
 
 def silence(host: Any, wire: Any, policy: Any) -> None:
