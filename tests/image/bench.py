@@ -32,6 +32,7 @@ def wants_all_profiles() -> bool:
 NOT_ASKED_FOR = frozenset(
     (
         "no component has a service",
+        "no model has a port of this computer",
         "the cards are beneath a tunnel",
         "the profile asks for no graphics processor",
         "the profile does not ask for consent",

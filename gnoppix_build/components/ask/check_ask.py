@@ -2,12 +2,15 @@
 """What `ask` promises of a system."""
 
 import json
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from gnoppix_build.checks.programs import source_of
+
 ENDPOINTS = "/usr/share/gnoppix/llm/endpoints.d"
-VARIABLES = "/etc/environment.d/60-gnoppix-ask.conf"
 NONCE = "gnoppix-canary-8e21b7"
 STRANGER = "setpriv --reuid=65534 --regid=65534 --clear-groups"
 
@@ -93,13 +96,36 @@ def test_local_model_answers_a_person(host: Any, profile: Any) -> None:
     assert kept.stdout == ""
 
 
+def port_options(profile: Any) -> Mapping[str, Any]:
+    """Give the options of the runtime that has a port of this computer."""
+    found = [
+        each.options
+        for each in profile.components
+        if "llm-api" in each.manifest.provides and each.options.get("loopback")
+    ]
+    if not found:
+        pytest.skip("no model has a port of this computer")
+    return found[0]
+
+
 @pytest.mark.running
-def test_clients_are_led_to_the_port(host: Any) -> None:
-    """Where a model has a port of this computer, a login shell carries it."""
+def test_clients_are_led_to_the_port(host: Any, profile: Any) -> None:
+    """Where a model has a port of this computer, a login shell carries its address."""
+    port = port_options(profile)["port"]
     login = host.check_output("env -i sh -lc env").splitlines()
-    found = [line for line in login if line.startswith("OPENAI_")]
-    wanted: list[str] = []
-    if host.file(VARIABLES).exists:
-        lines = host.file(VARIABLES).content_string.splitlines()
-        wanted = [line for line in lines if line.startswith("OPENAI_")]
-    assert sorted(found) == sorted(wanted)
+    found = sorted(line for line in login if line.startswith("OPENAI_"))
+    assert found == ["OPENAI_API_KEY=none", f"OPENAI_BASE_URL=http://127.0.0.1:{port}/v1"]
+
+
+@pytest.mark.running
+def test_ordinary_client_gets_an_answer_at_the_port(host: Any, profile: Any) -> None:
+    """A client that knows nothing but what a login gives it lists the models, and has an answer."""
+    options = port_options(profile)
+    local = {each["model"]: each for each in endpoints(host) if each["origin"] == "local"}
+    model = options["loopback-model"] or min(local)
+    form = "embeddings" if local[model]["embeddings"] else "chat"
+    login = ("runuser", "-u", person(profile), "--", "env", "-i", "sh", "-lc", 'exec "$@"', "sh")
+    client = ("python3", "-I", "-c", source_of("ask_at_address"), form)
+    answer = json.loads(host.check_output(shlex.join((*login, *client))))
+    assert answer["models"] == [model]
+    assert answer["numbers" if form == "embeddings" else "characters"] > 0
