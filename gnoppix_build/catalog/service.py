@@ -19,9 +19,13 @@ from gnoppix_build.language.leaves import (
 
 
 class Relaxation(Declaration):
-    """A setting of the sandbox that is written otherwise for a unit, and why."""
+    """A setting of the sandbox that is written otherwise for a unit, and why.
+
+    `also`: further values, of a setting that takes one a line.
+    """
 
     to: Line
+    also: tuple[Line, ...] = ()
     because: Line
 
 

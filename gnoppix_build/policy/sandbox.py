@@ -71,7 +71,7 @@ def format_drop_in(policy: Policy, service: PolicyService) -> str:
         ]
     for setting in sorted({*settings, *service.relaxes}):
         relaxation = service.relaxes.get(setting)
-        values = settings[setting] if relaxation is None else (relaxation.to,)
+        values = settings[setting] if relaxation is None else (relaxation.to, *relaxation.also)
         if relaxation is not None:
             lines.append(f"# {relaxation.because}")
         if setting in _ADDING and values != ("",):

@@ -96,7 +96,8 @@ def _sandbox(service: Service) -> Iterator[str]:
         if written := listing(elements):
             yield f"{service.unit} {what} {written}"
     for setting, relaxed in service.relaxes.items():
-        yield f"{service.unit} has {setting}={relaxed.to}: {relaxed.because}"
+        values = " and ".join((relaxed.to, *relaxed.also))
+        yield f"{service.unit} has {setting}={values}: {relaxed.because}"
 
 
 def _credential(credential: Credential) -> str:

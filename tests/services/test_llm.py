@@ -68,8 +68,9 @@ OTHER_CLIENT = f"""\
 """
 
 
-def findings_of(lab: LlmLab) -> dict[str, tuple[str, str]]:
-    options = {each.name: each.options for each in lab.resolved.components}
+def findings_of(lab: LlmLab, **changed: str) -> dict[str, tuple[str, str]]:
+    options = {each.name: {**each.options} for each in lab.resolved.components}
+    options[RUNTIME] |= changed
     host = GuestHost(ContainerShell(lab.machine))
     context = CheckContext(host, options, compile_policy(lab.resolved), lab.resolved)
     found = run_checks({RUNTIME: CHECKS}, "running", context)
@@ -118,6 +119,12 @@ def test_check_of_the_sandbox_fails_without_its_settings(lab: LlmLab) -> None:
     finally:
         lab.machine.run("rm", path, f"/etc/systemd/system/{RUNTIME}@.service.d/80-wide.conf")
         lab.machine.run("systemctl", "daemon-reload")
+
+
+def test_check_of_graphics_processors_fails_where_there_is_none(lab: LlmLab) -> None:
+    """It runs in a model's own sandbox, finds the processor alone, and says so."""
+    finding = findings_of(lab, gpu="mesa")["test_graphics_processor_is_used"]
+    assert finding == ("fail", "no device but the processor itself\nassert []")
 
 
 def test_official_client_works_unchanged(lab: LlmLab) -> None:
@@ -206,7 +213,9 @@ def test_model_behind_a_port_starts_when_asked_and_ends_when_idle(
         check=False,
     )
     assert done.stdout.strip() == "k3j9x2ab", done.stderr
-    assert state_of(lab, unit) == "active"
+    # A slow client may take longer to end than the model stays.
+    since = ("systemctl", "show", "--property=ActiveEnterTimestampMonotonic", "--value", unit)
+    assert int(lab.machine.run(*since)) > 0
     deadline = time.monotonic() + WAIT_S
     while state_of(lab, unit) != "inactive":
         assert time.monotonic() < deadline, lab.machine.try_run("systemctl", "status").stdout

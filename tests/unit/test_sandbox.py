@@ -169,12 +169,16 @@ def test_sockets_of_others_are_hidden_and_own_and_seen_ones_are_not() -> None:
 def test_relaxed_setting_stands_with_its_reason() -> None:
     relaxes = {
         "MemoryDenyWriteExecute": Relaxation(to="no", because="it compiles at run time"),
+        "DeviceAllow": Relaxation(to="char-one rw", also=("/dev/two rw",), because="both work"),
         "LimitMEMLOCK": Relaxation(to="infinity", because="keys are locked into memory"),
     }
     lines = format_drop_in(EMPTY, replace(SERVICE, relaxes=relaxes)).splitlines()
     place = lines.index("MemoryDenyWriteExecute=no")
     assert lines[place - 1] == "# it compiles at run time"
     assert "LimitMEMLOCK=infinity" in lines
+    place = lines.index("# both work")
+    devices = ["DeviceAllow=", "DeviceAllow=char-one rw", "DeviceAllow=/dev/two rw"]
+    assert lines[place + 1 : place + 4] == devices
 
 
 def test_service_that_drops_privileges_starts_as_root_and_may_change_its_user() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from gnoppix_build.checks.programs import command_of, source_of
 from gnoppix_build.checks.traces import traces_of
+from gnoppix_build.checks.twin import run_in_sandbox, write
 
 ROOT_IMAGE = "/usr/lib/gnoppix/private-roots/llama-cpp.squashfs"
 MODELS = "/usr/share/gnoppix/models"
@@ -26,9 +27,7 @@ TLS_NAMES = ("libssl", "libcrypto", "libgnutls", "libnss3", "libmbedtls", "libwo
 STAND_IN_BYTES = 16384
 BEFORE = "/run/gnoppix-before"
 PLANTED = "/var/gnoppix-planted"
-PROBE_UNIT = "gnoppix-llm-probe.service"
-PROBE_RESULT = "/run/gnoppix-llm-probe.json"
-PROBE_ERRORS = "/run/gnoppix-llm-probe.errors"
+PROBE = "/run/gnoppix-llm-probe.py"
 # The system's own Python, in a root that has none: the loader is told where its libraries are.
 PYTHON = (
     "/models/usr/lib64/ld-linux-x86-64.so.2 --library-path /models/usr/lib/x86_64-linux-gnu "
@@ -36,24 +35,15 @@ PYTHON = (
 )
 # Of two settings for one path systemd applies one: `ExecPaths=/models` would leave out the model's
 # `TemporaryFileSystem=/models`, and with it the place for what is brought there.
-PROBE_DROP_IN = f"""[Unit]
-Requires=
-[Service]
-Type=oneshot
-Restart=no
+PROBE_SETTINGS = f"""\
 BindReadOnlyPaths=
 BindReadOnlyPaths=/usr:/models/usr
-BindReadOnlyPaths=/run/gnoppix-llm-probe.py:/models/probe.py
+BindReadOnlyPaths={PROBE}:/models/probe.py
 ExecPaths=/models/usr
-Environment=PYTHONHOME=/models/usr
-RuntimeDirectoryPreserve=yes
 MemoryMax=256M
-ExecStart=
 ExecStart={PYTHON}
-StandardInput=file:/run/gnoppix-llm-probe.sockets
-StandardOutput=file:{PROBE_RESULT}
-StandardError=file:{PROBE_ERRORS}
 """
+LIST_DEVICES = "ExecStart=/usr/bin/llama-server --list-devices\n"
 
 
 def sockets_of(policy: Any) -> list[str]:
@@ -130,11 +120,6 @@ def ask(host: Any, model: Model, times: int | None = None) -> list[str]:
     return [*pairs]
 
 
-def write(host: Any, path: str, text: str) -> None:
-    """Write a file."""
-    host.check_output("printf %%s %s > %s", text, path)
-
-
 def settings_of(text: str) -> set[str]:
     """Give the lines of a unit file that set something."""
     return {line for line in text.splitlines() if "=" in line and not line.startswith("#")}
@@ -185,7 +170,7 @@ def test_unit_has_its_sandbox(host: Any, options: Mapping[str, Any]) -> None:
         "RestrictAddressFamilies=AF_UNIX",
         "SystemCallFilter=~@privileged @resources",
     } <= sandbox
-    if not options["gpu"]:
+    if options["gpu"] == "off":
         assert {"MemoryDenyWriteExecute=yes", "PrivateDevices=yes"} <= sandbox
 
 
@@ -270,30 +255,13 @@ def probe_sandbox(host: Any, model: Model) -> Mapping[str, Any]:
     fields = [row.split(maxsplit=7) for row in rows]
     names = {each[7].decode("utf-8", "surrogateescape") for each in fields if len(each) > 7}
     question = {"sockets": sorted(names), "skip": ["/models", "/proc"]}
-    write(host, "/run/gnoppix-llm-probe.sockets", json.dumps(question))
-    write(host, "/run/gnoppix-llm-probe.py", source_of("try_sockets"))
-    host.check_output("chmod 0644 /run/gnoppix-llm-probe.sockets /run/gnoppix-llm-probe.py")
-    parts = [TEMPLATE, *host.find_files(f"{TEMPLATE}.d/*.conf")]
-    unit = "/run/systemd/system/" + PROBE_UNIT
-    host.check_output(f"mkdir -p {unit}.d")
-    for number, path in enumerate(parts):
-        text = host.file(path).content_string.replace("%i", model.name)
-        lines = [line for line in text.splitlines() if not line.startswith(("Requires=", "After="))]
-        target = unit if number == 0 else f"{unit}.d/{number}.conf"
-        write(host, target, "\n".join((*lines, "")))
-    write(host, f"{unit}.d/99-probe.conf", PROBE_DROP_IN)
+    write(host, PROBE, source_of("try_sockets"))
     try:
-        host.check_output("systemctl daemon-reload")
-        started = host.run(f"systemctl start {PROBE_UNIT}")
-        # Of evidence the beginning is kept: what the probe said last comes first.
-        assert started.rc == 0, host.run(
-            f"tail -n 2 {PROBE_ERRORS}; systemctl show -p Result,ExecMainStatus {PROBE_UNIT}"
-        ).stdout
-        result: Mapping[str, Any] = json.loads(host.file(PROBE_RESULT).content_string)
-        return result
+        said = run_in_sandbox(host, TEMPLATE, model.name, PROBE_SETTINGS, json.dumps(question))
     finally:
-        host.run(f"rm -rf {unit} {unit}.d {PROBE_RESULT} /run/gnoppix-llm-probe.*")
-        host.run("systemctl daemon-reload")
+        host.run(f"rm {PROBE}")
+    result: Mapping[str, Any] = json.loads(said)
+    return result
 
 
 @pytest.mark.running
@@ -322,17 +290,13 @@ def test_no_core_is_kept(host: Any, policy: Any) -> None:
 
 
 @pytest.mark.running
-def test_graphics_processor_is_used(host: Any, options: Mapping[str, Any]) -> None:
-    """With `gpu`, the runtime finds a processor of that kind, in place of falling back silently."""
-    if not options["gpu"]:
+def test_graphics_processor_is_used(host: Any, policy: Any, options: Mapping[str, Any]) -> None:
+    """With `gpu`, the runtime finds such a processor from within a model's own sandbox."""
+    if options["gpu"] == "off":
         pytest.skip("the profile asks for no graphics processor")
-    command = (
-        "systemd-run --quiet --wait --pipe --collect "
-        f"-p RootImage={ROOT_IMAGE} -p MemoryPressureWatch=off -p PrivateNetwork=yes "
-        "-p DynamicUser=yes -p SupplementaryGroups=render /usr/bin/llama-server --list-devices"
-    )
-    lines = host.check_output(command).splitlines()
-    devices = lines[lines.index("Available devices:") + 1 :]
+    said = run_in_sandbox(host, TEMPLATE, models_of(policy)[0], LIST_DEVICES).splitlines()
+    # One a line, as `Vulkan0: NAME (...)`; without any the line is `(none)`.
+    devices = [line for line in said[said.index("Available devices:") + 1 :] if ":" in line]
     assert devices, "no device but the processor itself"
 
 
