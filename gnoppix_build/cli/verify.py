@@ -3,7 +3,7 @@
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -20,13 +20,15 @@ from gnoppix_build.cli import locks, session
 from gnoppix_build.cli.build import make_plan_of, open_workshop, require_host
 from gnoppix_build.cli.progress import CheckProgress, LineProgress, timed
 from gnoppix_build.cli.verify_boot import Bench, check_by_bios, check_by_uefi, judge_machine_ids
-from gnoppix_build.cli.verify_traffic import check_on_hostile_network, keep_recording
+from gnoppix_build.cli.verify_traffic import check_on_hostile_network
 from gnoppix_build.effects.image import OpenImage, host_needles, opened_iso, trace_layers
 from gnoppix_build.effects.qemu import can_run_kvm
-from gnoppix_build.effects.results import check_sums
+from gnoppix_build.effects.results import check_sums, publish_reports
 from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.policy.model import Policy
 from gnoppix_build.report.finding import WHOLE_IMAGE, Finding
+from gnoppix_build.report.json_document import report_json
+from gnoppix_build.report.junit import report_junit
 from gnoppix_build.resolve.model import Resolved
 from gnoppix_build.targets.tree import TreeHost
 
@@ -38,31 +40,45 @@ def verify_image(
     result: Path,
     tiers: Sequence[str],
 ) -> list[Finding]:
-    """Run the tiers on the image in a result folder."""
+    """Run the tiers on the image in a result folder, and put the reports there."""
     require_host()
-    check_sums(result)
+    sums = check_sums(result)
     lock = locks.read_lock(result / f"{resolved.name}.lock")
     plan = make_plan_of(profile, folders, resolved, lock)
-    iso = result / f"{resolved.name}.iso"
-    checks = plan_checks(resolved, CheckProgress().tell)
-    findings: list[Finding] = []
     with (
         open_workshop(plan, resolved) as workshop,
         tempfile.TemporaryDirectory(prefix="gnoppix-verify-") as scratch,
     ):
         work = Path(scratch)
         carry_out(plan, workshop, LineProgress(), until="pack tools")
-        tools = workshop.layer("tools")
-        if "static" in tiers:
-            with timed("static checks", _tell), opened_iso(iso, work, tools, work / "log") as image:
-                findings += _verify_tree(checks, image, result)
-        if {*tiers} - {"static"}:
-            kvm = can_run_kvm(tools, work / "probe")
-            bench = Bench(checks, iso, work, tools, trial_credentials(resolved), kvm)
-            findings += _verify_boots(bench, compile_policy(resolved), tiers)
-            if "traffic" in tiers:
-                keep_recording(bench, result / "verify.pcap")
+        findings, evidence = examine_image(resolved, result, work, workshop.layer("tools"), tiers)
+        image = f"{resolved.name}.iso"
+        reports = {
+            "verify.json": report_json(image, findings).encode(),
+            "verify.xml": report_junit(image, findings).encode(),
+        }
+        publish_reports(result, {**reports, **evidence}, sums)
     return findings
+
+
+def examine_image(
+    resolved: Resolved, result: Path, work: Path, tools: Path, tiers: Sequence[str]
+) -> tuple[list[Finding], Mapping[str, Path]]:
+    """Give what the tiers found, and what they recorded: the name that it is kept by -> file."""
+    iso = result / f"{resolved.name}.iso"
+    checks = plan_checks(resolved, CheckProgress().tell)
+    findings: list[Finding] = []
+    evidence: dict[str, Path] = {}
+    if "static" in tiers:
+        with timed("static checks", _tell), opened_iso(iso, work, tools, work / "log") as image:
+            findings += _verify_tree(checks, image, result)
+    if {*tiers} - {"static"}:
+        kvm = can_run_kvm(tools, work / "probe")
+        bench = Bench(checks, iso, work, tools, trial_credentials(resolved), kvm)
+        findings += _verify_boots(bench, compile_policy(resolved), tiers)
+        if "traffic" in tiers:
+            evidence["verify.pcap"] = bench.machine_by_uefi().recording
+    return findings, evidence
 
 
 def _tell(line: str) -> None:

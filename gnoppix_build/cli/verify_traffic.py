@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tier `traffic`: the unmodified image on a hostile network, from its start to its end."""
 
-import shutil
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from gnoppix_build.app.traffic import (
     flush_command,
@@ -55,11 +53,6 @@ def check_on_hostile_network(bench: Bench, policy: Policy) -> Boot:
         machine.restore(BEFORE_CONTROL)
         findings.append(trial.judged("shutdown", machine.power_off))
         return Boot(tuple(findings), boot.machine_id)
-
-
-def keep_recording(bench: Bench, target: Path) -> None:
-    """Keep the recording of the card as evidence."""
-    shutil.copyfile(bench.machine_by_uefi().recording, target)
 
 
 class _Trial:

@@ -67,6 +67,13 @@ def standing(folder: Path, claim: Claim) -> Iterator[None]:
 
 
 @contextmanager
+def undisturbed(folder: Path) -> Iterator[None]:
+    """Hold the folder without a claim: nobody's results come into it while the block lasts."""
+    with _claims_on(folder):
+        yield
+
+
+@contextmanager
 def _claims_on(folder: Path) -> Iterator[TextIO]:
     """Open the file of claims, beside the folder, while no other process has it open."""
     folder.parent.mkdir(parents=True, exist_ok=True)

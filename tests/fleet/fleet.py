@@ -41,11 +41,14 @@ class BuildbotBuild:
 
 
 class Fleet:
-    """Builds the profile `desk` with the stand-in for `build-image`, until the block ends."""
+    """Builds the profile `desk` with the stand-in for `build-image`, until the block ends.
 
-    def __init__(self, folder: Path, workers: dict[str, str]) -> None:
+    `results`: where another fleet has put its results, if not in a new folder.
+    """
+
+    def __init__(self, folder: Path, workers: dict[str, str], results: Path | None = None) -> None:
         self.folder = folder
-        self.results = folder / "results" / "desk"
+        self.results = results or folder / "results" / "desk"
         self.signals = folder / "signals"
         self._secrets = workers
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
@@ -92,14 +95,16 @@ class Fleet:
 
         return wait_for(find, f"build {number} ends")
 
-    def wait_for_packer(self, *known: int) -> int:
-        """Wait for a stand-in that is not known yet, and give its process."""
+    def attempt_of(self, number: int) -> int:
+        """Give the attempt that a build claims its folder with."""
+        return int((self.folder / "master" / "epoch").read_text()) + number
 
-        def find() -> int | None:
-            seen = {int(path.name.partition("-")[0]) for path in self.signals.glob("*-packs")}
-            return next(iter(seen - set(known)), None)
+    def wait_for_one_that(self, deed: str, *known: int) -> int:
+        """Wait for a stand-in that `packs` or `verifies` and is not known, and give its process."""
+        return wait_for(lambda: next(iter(self.those_that(deed) - set(known)), None), deed)
 
-        return wait_for(find, "a build packs its image")
+    def those_that(self, deed: str) -> set[int]:
+        return {int(path.name.partition("-")[0]) for path in self.signals.glob(f"*-{deed}")}
 
     def let_go_on(self, process: int) -> None:
         (self.signals / f"{process}-goes-on").touch()
@@ -127,7 +132,7 @@ class Fleet:
             "folder": str(self.folder),
             "results": str(self.results.parent),
             "build-image": [sys.executable, str(STAND_IN)],
-            "verbs": ["build"],
+            "verbs": ["build", "verify"],
         }
         (master / "fleet.json").write_text(json.dumps(fleet))
         builds = self._run("build-image", "matrix", "--format", "json", "desk.yaml")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`build-image` with its real verb `build`, but a workshop whose image takes as long as is wanted.
+"""`build-image` with its real verbs, but a workshop whose image takes as long as is wanted.
 
-It says in the folder of STAND_IN_SIGNALS that it packs the image, and goes on when it may.
+It says in the folder of STAND_IN_SIGNALS that it packs the image, and goes on when it may. `verify`
+finds that all is well, after as long as is wanted there if `holds-verify` is there.
 """
 
 import ctypes
@@ -9,13 +10,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from gnoppix_build import cli
 from gnoppix_build.cli import build as building
+from gnoppix_build.cli import verify as verifying
 from gnoppix_build.plan.steps import Fetch, PackOutput, Step
+from gnoppix_build.report.finding import WHOLE_IMAGE, Finding
+from gnoppix_build.resolve.model import Resolved
 
 SIGNALS = Path(os.environ["STAND_IN_SIGNALS"])
 PR_SET_PDEATHSIG = 1
@@ -53,18 +57,33 @@ class SlowWorkshop:
 
     def pack_output(self, step: Step, action: PackOutput) -> Path:
         del step, action
-        wait_for_leave()
+        wait_for_leave("packs")
         image = self._folder / "image"
         image.write_text(f"packed by {os.getpid()}\n")
         return image
+
+    def layer(self, name: str) -> Path:
+        return self._folder / name
 
     def logs(self) -> tuple[Path, ...]:
         return ()
 
 
-def wait_for_leave() -> None:
-    """Say that this process packs, and go on when `PID-goes-on` is there."""
-    (SIGNALS / f"{os.getpid()}-packs").touch()
+def examine_slowly(
+    resolved: Resolved, result: Path, *_: object
+) -> tuple[list[Finding], Mapping[str, Path]]:
+    """Tell what the image is, and who looked at it."""
+    image = result / f"{resolved.name}.iso"
+    evidence = f"{image.read_text().strip()}, looked at by {os.getpid()}"
+    if (SIGNALS / "holds-verify").exists():
+        wait_for_leave("verifies")
+    finding = Finding("is_an_image", WHOLE_IMAGE, "static", "pass", evidence, 0.0)
+    return [finding], {"verify.pcap": image}
+
+
+def wait_for_leave(deed: str) -> None:
+    """Say what this process does, and go on when `PID-goes-on` is there."""
+    (SIGNALS / f"{os.getpid()}-{deed}").touch()
     leave = SIGNALS / f"{os.getpid()}-goes-on"
     end = time.monotonic() + PATIENCE_S
     while not leave.exists():
@@ -93,4 +112,7 @@ if __name__ == "__main__":
     os.dup2(talk.fileno(), sys.stderr.fileno())
     building.require_host = lambda: None
     building.open_workshop = open_slow_workshop  # type: ignore[assignment]
+    verifying.require_host = building.require_host  # type: ignore[attr-defined]
+    verifying.open_workshop = open_slow_workshop  # type: ignore[attr-defined, assignment]
+    verifying.examine_image = examine_slowly  # type: ignore[assignment]
     cli.main()

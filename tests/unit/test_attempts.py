@@ -3,14 +3,15 @@
 
 import hashlib
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnoppix_build.effects.attempts import Claim, SupersededFault, claim_folder
-from gnoppix_build.effects.results import check_sums, publish
+from gnoppix_build.effects.attempts import Claim, SupersededFault, claim_folder, standing
+from gnoppix_build.effects.results import SUMS, check_sums, publish, publish_reports
 
 FILES = {"desk.iso": b"an image", "logs/one.log": b"same", "logs/two.log": b"same"}
 
@@ -111,6 +112,79 @@ def test_attempt_whose_arrivals_are_cleared_away_says_that_it_was_overtaken(
     with pytest.raises(SupersededFault):
         publish(folder, {"desk.iso": image}, old)
     assert (folder / "desk.iso").read_bytes() == b"result"
+
+
+def test_reports_stand_beside_what_they_are_on_until_it_is_built_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "desk"
+    recording = tmp_path / "recording"
+    recording.write_bytes(b"frames")
+    texts = {"verify.json": b"{}", "verify.xml": b"<x/>"}
+    reports: dict[str, Path | bytes] = {**texts, "verify.pcap": recording}
+    publish(folder, FILES, claim_folder(folder, None))
+    publish_reports(folder, reports, check_sums(folder))
+    built = files_below(folder)
+    assert {name: built[name] for name in reports} == {**texts, "verify.pcap": b"frames"}
+    assert built.keys() == {*FILES, SUMS, *reports}
+    check_sums(folder)
+    publish(folder, FILES, claim_folder(folder, None))
+    assert files_below(folder).keys() == {*FILES, SUMS}
+    assert recording.exists()
+
+
+def test_reports_on_an_image_that_was_replaced_are_not_put_there(tmp_path: Path) -> None:
+    folder = tmp_path / "desk"
+    publish(folder, FILES, claim_folder(folder, None))
+    seen = check_sums(folder)
+    publish(folder, {"desk.iso": b"another image"}, claim_folder(folder, None))
+    publish_reports(folder, {"verify.json": b"new"}, check_sums(folder))
+    expected = files_below(folder)
+    with pytest.raises(SupersededFault) as late:
+        publish_reports(folder, {"verify.json": b"old", "verify.pcap": b"old"}, seen)
+    assert files_below(folder) == expected
+    assert late.value.message == (
+        f"`{folder}` was filled again while its image was verified; nothing was put there"
+    )
+    (folder / SUMS).unlink()  # as where a build was killed while it put its results there
+    with pytest.raises(SupersededFault):
+        publish_reports(folder, {"verify.json": b"old"}, seen)
+    assert (folder / "verify.json").read_bytes() == b"new"
+
+
+def test_reports_whose_arrivals_a_build_clears_away_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "desk"
+    publish(folder, FILES, claim_folder(folder, None))
+    seen = check_sums(folder)
+
+    def overtake(source: Path, place: Path) -> None:
+        monkeypatch.setattr(shutil, "copyfile", copy)
+        publish(folder, {"desk.iso": b"result"}, claim_folder(folder, None))
+        copy(source, place)
+
+    copy = shutil.copyfile
+    recording = tmp_path / "recording"
+    recording.write_bytes(b"frames")
+    monkeypatch.setattr(shutil, "copyfile", overtake)
+    with pytest.raises(SupersededFault):
+        publish_reports(folder, {"verify.pcap": recording}, seen)
+    assert files_below(folder).keys() == {*FILES, SUMS}
+
+
+def test_reports_wait_while_a_build_puts_its_results_there(tmp_path: Path) -> None:
+    """Between the first and the last file of a build nobody compares, and nobody writes."""
+    folder = tmp_path / "desk"
+    publish(folder, FILES, claim_folder(folder, None))
+    seen = check_sums(folder)
+    claim = claim_folder(folder, None)
+    late = threading.Thread(target=publish_reports, args=(folder, {"verify.json": b"x"}, seen))
+    with standing(folder, claim):
+        late.start()
+        late.join(0.3)
+        assert late.is_alive()
+        assert not (folder / "verify.json").exists()
+    late.join(10)
+    assert (folder / "verify.json").read_bytes() == b"x"
 
 
 @settings(deadline=None, max_examples=30)

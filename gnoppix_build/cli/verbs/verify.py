@@ -82,8 +82,6 @@ def verb(
     result = locks.result_folder(folder, resolved)
     findings = verify_image(profile, folders, resolved, result, tiers)
     name = f"{resolved.name}.iso"
-    (result / "verify.json").write_text(report_json(name, findings), encoding="utf-8")
-    (result / "verify.xml").write_text(report_junit(name, findings), encoding="utf-8")
     click.echo(reports[form](name, findings), nl=False)
     click.echo(f"report: {result / 'verify.json'}", err=True)
     return 0 if judge_findings(findings) == "pass" else 1
