@@ -9,6 +9,7 @@ from gnoppix_build.catalog.load import check_file_name
 from gnoppix_build.checks.context import CheckContext
 from gnoppix_build.checks.run import run_checks
 from gnoppix_build.policy.compile import compile_policy
+from gnoppix_build.report.check_file import read_check_file
 from gnoppix_build.report.finding import Finding
 from gnoppix_build.resolve.model import Resolved
 
@@ -79,6 +80,21 @@ def check_traffic(checks: CheckPlan, context: CheckContext) -> list[Finding]:
         checks.context, host=context.host, lan=context.lan, abort_on=context.abort_on
     )
     return run_checks(checks.files, "traffic", complete)
+
+
+def has_offline_checks(checks: CheckPlan) -> bool:
+    """Tell whether a component promises something of a machine without a network card."""
+    return any(
+        "offline" in check.tiers
+        for path in checks.files.values()
+        for check in read_check_file(path.read_text(encoding="utf-8"))
+    )
+
+
+def check_offline(checks: CheckPlan, context: CheckContext) -> list[Finding]:
+    """Run the checks of a system without a network card; `context` holds host and faults."""
+    complete = replace(checks.context, host=context.host, abort_on=context.abort_on)
+    return run_checks(checks.files, "offline", complete)
 
 
 def judge_traces(traces: Mapping[str, list[str]], component: str, seconds: float) -> Finding:

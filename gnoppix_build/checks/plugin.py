@@ -10,7 +10,7 @@ from gnoppix_build.checks.context import CheckContext, Lan, Snapshots, Wire
 from gnoppix_build.checks.finding import Finding, Outcome, Tier
 from gnoppix_build.checks.visibility import NotVisible
 
-TIERS: tuple[Tier, ...] = ("static", "running", "traffic")
+TIERS: tuple[Tier, ...] = ("static", "running", "traffic", "offline")
 SNAPSHOT = "before-destructive"
 EVIDENCE_LINES = 4
 EVIDENCE_CHARACTERS = 600
@@ -37,6 +37,7 @@ class CheckPlugin:
         config.addinivalue_line("markers", "static: looks at a tree, no code of which runs")
         config.addinivalue_line("markers", "running: looks at a booted system")
         config.addinivalue_line("markers", "traffic: looks at a system on a hostile network")
+        config.addinivalue_line("markers", "offline: looks at a system without a network card")
         config.addinivalue_line("markers", "destructive: spoils the system; runs last, undone")
 
     @pytest.fixture
@@ -172,7 +173,7 @@ def _cause_of(traceback: str) -> str:
 def _mark_faults(item: pytest.Item) -> list[str]:
     tiers = [tier for tier in TIERS if item.get_closest_marker(tier)]
     if not tiers:
-        return [f"{item.path.name}: `{item.name}` has no tier mark (static, running, traffic)"]
+        return [f"{item.path.name}: `{item.name}` has no tier mark ({', '.join(TIERS)})"]
     if _is_destructive(item) and tiers != ["running"]:
         return [f"{item.path.name}: `{item.name}` is destructive, so it can only be `running`"]
     return []

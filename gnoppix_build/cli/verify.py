@@ -19,7 +19,13 @@ from gnoppix_build.app.verify import (
 from gnoppix_build.cli import locks, session
 from gnoppix_build.cli.build import make_plan_of, open_workshop, require_host
 from gnoppix_build.cli.progress import CheckProgress, LineProgress, timed
-from gnoppix_build.cli.verify_boot import Bench, check_by_bios, check_by_uefi, judge_machine_ids
+from gnoppix_build.cli.verify_boot import (
+    Bench,
+    check_by_bios,
+    check_by_uefi,
+    check_without_card,
+    judge_machine_ids,
+)
 from gnoppix_build.cli.verify_traffic import check_on_hostile_network
 from gnoppix_build.effects.image import OpenImage, host_needles, opened_iso, trace_layers
 from gnoppix_build.effects.qemu import can_run_kvm
@@ -94,7 +100,7 @@ def _verify_tree(checks: CheckPlan, image: OpenImage, result: Path) -> list[Find
 
 
 def _verify_boots(bench: Bench, policy: Policy, tiers: Sequence[str]) -> list[Finding]:
-    """Boot by BIOS for the checks, and by UEFI: on a hostile network, if that is asked for."""
+    """Boot by BIOS for the checks, by UEFI, on a hostile network if asked to, without a card."""
     _tell(f"booting with {'KVM' if bench.kvm else 'emulation: KVM cannot run a guest here'}")
     boots = []
     if "boot" in tiers:
@@ -109,4 +115,7 @@ def _verify_boots(bench: Bench, policy: Policy, tiers: Sequence[str]) -> list[Fi
     findings = [finding for boot in boots for finding in boot.findings]
     if len(boots) > 1:
         findings.append(judge_machine_ids([boot.machine_id for boot in boots]))
+    if "offline" in tiers:
+        with timed("boot without a network card", _tell):
+            findings += check_without_card(bench)
     return findings

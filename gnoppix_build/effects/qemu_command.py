@@ -44,7 +44,12 @@ class TapLan:
     descriptor: int
 
 
-Lan = OwnLan | SocketLan | TapLan
+@dataclass(frozen=True)
+class NoLan:
+    """No network, and no card that it could be reached by."""
+
+
+Lan = OwnLan | SocketLan | TapLan | NoLan
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,13 @@ class MachineSize:
 
 def descriptors_of(lan: Lan) -> tuple[int, ...]:
     """Name the descriptors that QEMU inherits for a network."""
-    return () if isinstance(lan, OwnLan) else (lan.descriptor,)
+    match lan:
+        case OwnLan() | NoLan():
+            return ()
+        case SocketLan(descriptor) | TapLan(descriptor):
+            return (descriptor,)
+        case _:
+            assert_never(lan)
 
 
 def machine_command(
@@ -139,6 +150,8 @@ def _network_arguments(places: MachinePlaces, lan: Lan) -> tuple[str, ...]:
     accident. Nothing gets out all the same: QEMU runs in a network namespace that has no
     interface.
     """
+    if isinstance(lan, NoLan):
+        return ("-nic", "none")
     return (
         *("-netdev", _backend(lan)),
         *("-device", f"virtio-net-pci,netdev=lan,mac={HARDWARE_ADDRESS},romfile="),
@@ -147,7 +160,7 @@ def _network_arguments(places: MachinePlaces, lan: Lan) -> tuple[str, ...]:
     )
 
 
-def _backend(lan: Lan) -> str:
+def _backend(lan: OwnLan | SocketLan | TapLan) -> str:
     match lan:
         case OwnLan():
             return "user,id=lan"

@@ -8,7 +8,7 @@ from typing import Final
 
 from gnoppix_build.report.finding import Tier
 
-TIERS: Final[tuple[Tier, ...]] = ("static", "running", "traffic")
+TIERS: Final[tuple[Tier, ...]] = ("static", "running", "traffic", "offline")
 _PREFIXES: Final = ("test_", "check_")
 _MARK: Final = "pytest.mark."
 

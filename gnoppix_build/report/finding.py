@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Tier = Literal["static", "running", "traffic"]
+Tier = Literal["static", "running", "traffic", "offline"]
 Outcome = Literal["pass", "fail", "skip"]
 Verdict = Literal["pass", "fail"]
 

@@ -104,7 +104,7 @@ def test_both(): pass
     [
         (
             "def test_x(): pass",
-            "check_fence.py: `test_x` has no tier mark (static, running, traffic)",
+            "check_fence.py: `test_x` has no tier mark (static, running, traffic, offline)",
         ),
         ("x = 1", "check_fence.py: no check in the check file of `fence`"),
         (

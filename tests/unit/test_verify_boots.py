@@ -13,6 +13,7 @@ from gnoppix_build.policy.model import Policy
 from gnoppix_build.report.finding import Finding
 
 BENCH = Bench(CheckPlan({}, CheckContext(host=None)), Path(), Path(), Path(), {}, kvm=False)
+WITHOUT_CARD = "boots_without_a_card"
 IDS = "machine_id_is_new_at_each_boot"
 
 
@@ -28,7 +29,11 @@ def pass_of(name: str) -> Finding:
         (("traffic",), ["hostile"]),
         (("secure-boot", "traffic"), ["hostile"]),
         (("boot", "secure-boot"), ["bios", "uefi", IDS]),
-        (("static", "boot", "secure-boot", "traffic"), ["bios", "hostile", IDS]),
+        (("offline",), [WITHOUT_CARD]),
+        (
+            ("static", "boot", "secure-boot", "traffic", "offline"),
+            ["bios", "hostile", IDS, WITHOUT_CARD],
+        ),
     ],
 )
 def test_image_is_booted_once_for_each_firmware(

@@ -12,7 +12,7 @@ from gnoppix_build.cli.options import (
     ssh_configuration_option,
 )
 
-TIERS = ("static", "boot", "secure-boot", "traffic")
+TIERS = ("static", "boot", "secure-boot", "traffic", "offline")
 
 
 @click.command()
@@ -56,7 +56,9 @@ def verb(
     The tier `static` looks at the tree and runs none of its code. The others boot the ISO through
     its own boot loader: `boot` by BIOS, with all checks of a running system; `secure-boot` by UEFI
     with Secure Boot on; `traffic` by UEFI as well, on a network that lies and scans, and judges
-    every frame that it sends. The last two share a boot. The reports are kept beside the ISO.
+    every frame that it sends. These two share a boot. `offline` boots by BIOS where there is no
+    network card, if the profile has components that promise to work there: local AI answers. The
+    reports are kept beside the ISO.
 
     With a host, the checks of its files and of the running system are run there, and each file and
     unit that differs from the profile is told. Exit code 1 says that a check failed. Needs root.

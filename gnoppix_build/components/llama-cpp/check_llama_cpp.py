@@ -210,6 +210,7 @@ def _parted(line: str) -> tuple[str, str, str]:
 
 
 @pytest.mark.running
+@pytest.mark.offline
 def test_models_answer(host: Any, profile: Any, policy: Any) -> None:
     """Every model answers; one that repeats words repeats twenty random ones."""
     resident_model(profile, policy)
@@ -236,6 +237,7 @@ def test_socket_is_for_its_group(host: Any, policy: Any) -> None:
 
 
 @pytest.mark.running
+@pytest.mark.offline
 def test_sandbox_reaches_no_network_and_no_other_socket(
     host: Any, profile: Any, policy: Any
 ) -> None:
