@@ -2,15 +2,20 @@
 """Models come into the pool whole and verified, or not at all; a broken transfer goes on."""
 
 import hashlib
+import itertools
+import ssl
+import subprocess
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from model_files import FIGURES, TINY, TINY_BYTES, make_model
 
+from gnoppix_build.cli import progress
 from gnoppix_build.effects import web
 from gnoppix_build.effects.faults import (
     DigestFault,
@@ -26,7 +31,10 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class WebServer(ThreadingHTTPServer):
-    """Serves bytes at every path; `breaks_after` of them it closes the connection, each time."""
+    """Serves bytes at every path; `breaks_after` of them it closes the connection, each time.
+
+    `moved`: path -> the address that it says has the bytes instead.
+    """
 
     daemon_threads = True
 
@@ -36,10 +44,23 @@ class WebServer(ThreadingHTTPServer):
         self.breaks_after = len(content)
         self.knows_ranges = True
         self.asked: list[tuple[str, str | None]] = []
+        self.moved: dict[str, str] = {}
+        self.scheme = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{self.scheme}://127.0.0.1:{self.server_port}"
+
+    def speak_tls(self, certificate: Path, key: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self.socket = context.wrap_socket(
+            self.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self.scheme = "https"
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a client that does not trust the server."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -48,6 +69,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         wanted = self.headers.get("Range")
         self.server.asked.append((self.path, wanted))
+        if self.path in self.server.moved:
+            self.send_response(302)
+            self.send_header("Location", self.server.moved[self.path])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         content = self.server.content
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
         if not self.server.knows_ranges:
@@ -66,18 +93,42 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+@contextmanager
+def serving(certificate: tuple[Path, Path] | None = None) -> Iterator[WebServer]:
+    """Serve the model; with a certificate and its key by https."""
     with WebServer(TINY_BYTES) as server:
+        if certificate:
+            server.speak_tls(*certificate)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
 
 
-def fetch(model: ChosenModel, folder: Path) -> bytes:
-    return fetch_model(model, folder / "pool", folder / "log", lambda *_: None).read_bytes()
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with serving() as server:
+        yield server
+
+
+def fetch(
+    model: ChosenModel, folder: Path, tell: Callable[[int, int], None] = lambda *_: None
+) -> bytes:
+    return fetch_model(model, folder / "pool", folder / "log", tell).read_bytes()
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for 127.0.0.1 that signs itself: the certificate, the key."""
+    certificate, key = folder / "server.pem", folder / "server.key"
+    command = (
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+        *("-nodes", "-days", "2", "-subj", "/CN=hub", "-addext", "subjectAltName=IP:127.0.0.1"),
+        *("-keyout", str(key), "-out", str(certificate)),
+    )
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
 
 
 def left_in(folder: Path) -> list[str]:
@@ -131,6 +182,99 @@ def test_transfer_goes_on_where_it_stopped(tmp_path: Path, server: WebServer) ->
     assert fetch(model, tmp_path) == TINY_BYTES
     starts = [wanted for _, wanted in server.asked]
     assert starts == [None, *(f"bytes={start}-" for start in range(200_000, 1_094_496, 200_000))]
+
+
+def test_redirect_of_a_hub_is_followed_and_a_transfer_goes_on_behind_it(
+    tmp_path: Path, server: WebServer
+) -> None:
+    """Each attempt asks the hub again: the address that it names may hold for a while only."""
+    path = f"/o/r/resolve/{COMMIT}/m.gguf"
+    model = make_model(tmp_path, f"{{hub: '{server.url}/o/r', commit: {COMMIT}, file: m.gguf}}")
+    with serving() as store:
+        server.moved[path] = f"{store.url}/blob?signed=first"
+        store.content = TINY_BYTES[:400_000]
+        with pytest.raises(MirrorFault) as fault:
+            fetch(model, tmp_path)
+        assert said(fault) == f"{server.url}{path} gave 400000 of 1094496 bytes"
+        server.moved[path] = f"{store.url}/blob?signed=second"
+        store.content = TINY_BYTES
+        assert fetch(model, tmp_path) == TINY_BYTES
+    assert {wanted for wanted, _ in server.asked} == {path}
+    assert store.asked[0] == ("/blob?signed=first", None)
+    assert store.asked[-1] == ("/blob?signed=second", "bytes=400000-")
+    assert len(server.asked) == len(store.asked)
+
+
+def test_redirect_to_other_bytes_is_a_digest_fault(tmp_path: Path, server: WebServer) -> None:
+    with serving() as store:
+        store.content = TINY_BYTES[::-1]
+        server.moved["/m.gguf"] = f"{store.url}/m.gguf"
+        with pytest.raises(DigestFault):
+            fetch(make_model(tmp_path, f"{{url: '{server.url}/m.gguf'}}"), tmp_path)
+    assert left_in(tmp_path) == []
+
+
+def test_endless_redirect_and_one_to_a_file_are_refused(tmp_path: Path, server: WebServer) -> None:
+    model = make_model(tmp_path, f"{{url: '{server.url}/m.gguf'}}")
+    for target in (f"{server.url}/m.gguf", TINY.as_uri()):
+        server.moved["/m.gguf"] = target
+        with pytest.raises(MirrorFault) as fault:
+            fetch(model, tmp_path)
+        assert said(fault).startswith(f"{server.url}/m.gguf could not be had: 302 ")
+        assert left_in(tmp_path) == []
+
+
+def test_https_needs_a_certificate_that_the_host_trusts(
+    tmp_path: Path, server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it does, a redirect leads on, and a transfer that broke off does too."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    certificate = make_certificate(tmp_path)
+    with serving(certificate) as hub, serving(certificate) as store:
+        source = f"{{hub: '{hub.url}/o/r', commit: {COMMIT}, file: m.gguf}}"
+        model = make_model(tmp_path, source)
+        with pytest.raises(MirrorFault) as fault:
+            fetch(model, tmp_path)
+        assert "certificate verify failed" in said(fault)
+        assert hub.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        hub.moved[f"/o/r/resolve/{COMMIT}/m.gguf"] = f"{store.url}/blob"
+        store.breaks_after = 600_000
+        assert fetch(model, tmp_path) == TINY_BYTES
+        assert store.asked == [("/blob", None), ("/blob", "bytes=600000-")]
+    assert server.asked == []
+
+
+def test_progress_tells_what_is_there_and_goes_on_from_it(
+    tmp_path: Path, server: WebServer
+) -> None:
+    model = make_model(tmp_path, f"{{url: '{server.url}/m.gguf'}}")
+    server.breaks_after = 400_000
+    told: list[tuple[int, int]] = []
+    assert fetch(model, tmp_path, lambda *figures: told.append(figures)) == TINY_BYTES
+    assert {total for _, total in told} == {model.size}
+    arrived = [there for there, _ in told]
+    assert {400_000, 800_000, model.size} <= {*arrived}
+    assert all(before < after for before, after in itertools.pairwise(arrived))
+
+
+def test_person_is_told_every_few_seconds_how_far_a_file_is(
+    tmp_path: Path,
+    server: WebServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model = make_model(tmp_path, f"{{url: '{server.url}/m.gguf'}}")
+    server.breaks_after = 600_000
+    tell = progress.ByteProgress().tell
+    fetch(model, tmp_path, lambda *figures: tell("fetch one", *figures))
+    assert capsys.readouterr().err == "", "it was there at once"
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    fetch(model, tmp_path / "again", lambda *figures: tell("fetch one", *figures))
+    assert capsys.readouterr().err == (
+        "fetch one               54 %  0.6 MiB of 1.0 MiB\n"
+        "fetch one              100 %  1.0 MiB of 1.0 MiB\n"
+    )
 
 
 def test_server_without_ranges_begins_again(tmp_path: Path, server: WebServer) -> None:
