@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,11 +171,17 @@ def read_workflow(name: str) -> dict[str, Any]:
 
 
 class GitHub:
-    """Runs the jobs of a workflow one after the other; `kept` holds what `uses` steps store."""
+    """Runs the jobs of a workflow one after the other; `kept` holds what `uses` steps store.
+
+    `restored` is the key of the cache that the last job was given.
+    """
 
     def __init__(self, workflow: Mapping[str, Any], kept: Path) -> None:
         self._workflow = workflow
         self._kept = kept
+        self._caches = kept.with_name(f"{kept.name}-caches")
+        self._unsaved: dict[str, str] = {}
+        self.restored: str | None = None
         self._needs: dict[str, Any] = {}
 
     def run_job(
@@ -184,16 +190,16 @@ class GitHub:
         container: Container,
         *,
         matrix: Mapping[str, Any] | None = None,
-        without: Sequence[str] = (),
+        instead: Mapping[str, str] | None = None,
     ) -> Mapping[str, str]:
-        """Run a job, but for the steps named in `without`; gives its outputs."""
+        """Run a job, other scripts for the steps named in `instead`; gives its outputs."""
         job = self._workflow["jobs"][name]
         context: dict[str, Any] = {"matrix": matrix or {}, "needs": self._needs, "steps": {}}
         environment = {**self._workflow["env"], **job.get("env", {})}
         failed: Ran | None = None
         for step in job["steps"]:
             assert step.keys() <= {"name", "id", "if", "uses", "with", "run"}, step
-            if step.get("name") in without or (failed and step.get("if") != "always()"):
+            if failed and step.get("if") != "always()":
                 continue
             if "uses" in step:
                 options = {
@@ -201,10 +207,14 @@ class GitHub:
                 }
                 self._use(step["uses"], options, container)
                 continue
-            ran, outputs = self._run_step(step, evaluate_all(environment, context), container)
+            script = (instead or {}).get(step["name"], step["run"])
+            ran, outputs = self._run_step(
+                {**step, "run": script}, evaluate_all(environment, context), container
+            )
             context["steps"][step.get("id")] = {"outputs": outputs}
             failed = ran if ran.status else failed
         assert failed is None, f"{failed.name}\n{failed.said}"
+        self._save_cache(container)
         outputs = evaluate_all(job.get("outputs", {}), context)
         self._needs[name] = {"outputs": outputs}
         return outputs
@@ -248,12 +258,27 @@ class GitHub:
                     self._kept / options["name"], "**/*", Path(), checkout / options["path"]
                 )
             case "cache":
-                found = sorted(self._kept.glob(f"{options['restore-keys']}*"))
-                assert options["key"].startswith(options["restore-keys"])
-                assert len(options["key"]) == len(options["restore-keys"]) + len("f" * 64)
-                assert found == [], "nothing was kept before"
+                self._restore_cache(options, checkout)
             case other:
                 raise AssertionError(other)
+
+    def _restore_cache(self, options: Mapping[str, str], checkout: Path) -> None:
+        """Take what was kept by the key, or else the newest by the start of one."""
+        exact = self._caches / options["key"]
+        others = sorted(
+            self._caches.glob(f"{options['restore-keys']}*"), key=lambda each: each.stat().st_mtime
+        )
+        found = exact if exact.exists() else others[-1] if others else None
+        self.restored = found.name if found else None
+        self._unsaved = {} if found == exact else {options["key"]: options["path"]}
+        if found:
+            shutil.copytree(found, checkout / options["path"])
+
+    def _save_cache(self, container: Container) -> None:
+        """Keep what the job has at the path of the cache, after its end, as the action does."""
+        for key, path in self._unsaved.items():
+            shutil.copytree(container.checkout / path, self._caches / key)
+        self._unsaved = {}
 
 
 def copy_matches(source: Path, pattern: str, base: Path, target: Path) -> None:

@@ -21,7 +21,10 @@ from gnoppix_build.effects.results import check_sums
 # What an image of Debian in a registry has besides the essential packages and apt.
 PACKAGES = ("mount", "passwd")
 PROFILES = "profiles/minimal.yaml"
-SLOW_STEPS = ("Build the image", "Verify the image")
+# A store as a build has it, and a build that leaves one.
+LAYER = ".cache/store/layer"
+MAKES_A_LAYER = f"mkdir -p .cache/store && echo layer >> {LAYER} && cat {LAYER}"
+QUICK_STEPS = {"Build the image": MAKES_A_LAYER, "Verify the image": "mkdir -p out/minimal"}
 
 pytestmark = pytest.mark.root
 
@@ -69,8 +72,28 @@ def test_github_workflow_runs_in_a_clean_root(
         assert json.loads((kept / "minimal-iso" / "verify.json").read_text())["verdict"] == "pass"
         tell_times("github.yml", container, another)
     else:
-        github.run_job("build", container, matrix=variant, without=SLOW_STEPS)
+        github.run_job("build", container, matrix=variant, instead=QUICK_STEPS)
         assert (container.checkout / "out" / "minimal" / "minimal.lock").exists()
+        check_that_the_store_is_found_again(github, container, variant)
+
+
+def check_that_the_store_is_found_again(
+    github: GitHub, container: Container, variant: dict[str, str]
+) -> None:
+    """A second run locks the same, so that it has the same digest; another finds the profile's."""
+    assert github.restored is None, "nothing was kept before"
+    installed = {"Install build-image": "true"}
+    github.run_job("plan", container, instead=installed)
+    (second,) = github.matrix_of("build")
+    assert second == variant
+    github.run_job("build", container, matrix=second, instead={**installed, **QUICK_STEPS})
+    key = f"store-minimal-{variant['digest']}"
+    assert github.restored == key
+    assert (container.checkout / LAYER).read_text() == "layer\n" * 2
+    changed = {**variant, "digest": "0" * 64}
+    github.run_job("build", container, matrix=changed, instead={**installed, **QUICK_STEPS})
+    assert github.restored == key
+    assert (container.checkout / LAYER).read_text() == "layer\n" * 2, "what an equal key has stays"
 
 
 def test_gitlab_pipeline_runs_in_a_clean_root(container: Container) -> None:

@@ -58,6 +58,23 @@ def test_both_systems_build_with_the_same_commands() -> None:
         assert [verb for verb in verbs if verb not in scripts] == []
 
 
+def test_both_systems_keep_the_store_by_digest_and_fall_back_on_the_profile() -> None:
+    """GitLab finds a fallback only by a whole key, so that something has to be kept by it."""
+    (options,) = (each["with"] for each in steps() if "actions/cache@" in each.get("uses", ""))
+    digest, profile = "${{ matrix.digest }}", "${{ matrix.name }}"
+    assert options == {
+        "path": ".cache/store",
+        "key": f"store-{profile}-{digest}",
+        "restore-keys": f"store-{profile}-",
+    }
+    job = yaml.safe_load((FOLDER / "gitlab-build.yml").read_text())[".build-image"]
+    paths = [f"{options['path']}/"]
+    assert job["cache"] == [
+        {"key": "store-$NAME-$DIGEST", "fallback_keys": ["store-$NAME"], "paths": paths},
+        {"key": "store-$NAME", "paths": paths, "policy": "push"},
+    ]
+
+
 @pytest.mark.parametrize("name", UNTRUSTED)
 @pytest.mark.parametrize("status", [0, 5])
 def test_runner_obeys_nothing_that_a_build_says(name: str, status: int, tmp_path: Path) -> None:
