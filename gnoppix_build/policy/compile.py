@@ -33,6 +33,7 @@ from gnoppix_build.policy.model import (
 from gnoppix_build.resolve.membership import groups_of_users
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 from gnoppix_build.resolve.models import MODEL_PLACEHOLDER, find_models
+from gnoppix_build.resolve.ways import components_beneath
 
 ROOT: Final = PolicyUser("root", 0)
 CARRIER: Final = "carrier"
@@ -77,7 +78,7 @@ class _Compiler:
         offers = {thing for each in self._components for thing in each.manifest.provides}
         self.card_namespace: Namespace = "carrier" if CARRIER in offers else "system"
         self._providers = _providers_of(self._components)
-        self._beneath = self._components_beneath()
+        self._beneath = components_beneath(self._components)
 
     def users(self) -> Iterator[PolicyUser]:
         groups = groups_of_users(self._components)
@@ -222,17 +223,6 @@ class _Compiler:
 
     def _namespace(self, component: ResolvedComponent, declared: Namespace) -> Namespace:
         return "carrier" if component.name in self._beneath else declared
-
-    def _components_beneath(self) -> frozenset[str]:
-        """Name the components that something in the carrier's namespace goes through."""
-        return frozenset(
-            self._providers.get(egress.through, egress.through)
-            for component in self._components
-            for egress in component.manifest.egress
-            if isinstance(egress, CarriedEgress)
-            and egress.namespace == "carrier"
-            and component.holds(egress.when)
-        )
 
 
 def _providers_of(components: Iterable[ResolvedComponent]) -> Mapping[str, str]:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ways into the network through another component: each has to be there, none may be a circle."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gnoppix_build.catalog.network import EVERYONE, CarriedEgress
+from gnoppix_build.catalog.network import EVERYONE, CarriedEgress, Namespace
 from gnoppix_build.diagnostics import Diagnostic
 from gnoppix_build.resolve.model import ResolvedComponent
 from gnoppix_build.resolve.parties import Party, listed, make_party, merge_parties, tell, ways_out
@@ -17,38 +17,61 @@ class _Way:
 
     user: str
     through: str
+    namespace: Namespace
     party: Party
 
 
+def components_beneath(components: Iterable[ResolvedComponent]) -> frozenset[str]:
+    """Name the components that something in the namespace of the cards goes through."""
+    known = tuple(components)
+    wanted = {
+        egress.through
+        for component in known
+        for egress in component.manifest.egress
+        if isinstance(egress, CarriedEgress)
+        and egress.namespace == "carrier"
+        and component.holds(egress.when)
+    }
+    return frozenset(each.name for each in known if wanted & each.offers)
+
+
 def check_ways(selection: Selection) -> Iterator[Diagnostic]:
-    """Find users sent through what is not there, will not let them in, or comes back to them."""
+    """Find users sent through what is not there, out of reach or closed, or comes back to them."""
     leads: dict[str, list[tuple[str, Party]]] = {}
-    for way in _ways(selection):
+    beneath = components_beneath(selection.components)
+    ways = list(_ways(selection, beneath))
+    for way in ways:
         carriers = [each for each in selection.components if way.through in each.offers]
-        doors = {user for each in carriers for user in _doors(each, way.user)}
+        found = [door for each in carriers for door in _doors(each, way.user, beneath)]
+        doors = {user for user, _ in found}
         if not carriers:
             yield _tell_absent(way, selection)
         elif not doors:
             yield _tell_closed(way, carriers)
+        elif way.namespace not in {namespace for _, namespace in found}:
+            yield _tell_elsewhere(way, carriers, ways)
         leads.setdefault(way.user, []).extend((door, way.party) for door in sorted(doors))
     yield from _circles(leads)
 
 
-def _ways(selection: Selection) -> Iterator[_Way]:
+def _ways(selection: Selection, beneath: frozenset[str]) -> Iterator[_Way]:
     for component in sorted(selection.components, key=lambda each: each.name):
         for index, egress in enumerate(component.manifest.egress):
             if isinstance(egress, CarriedEgress) and component.holds(egress.when):
                 path = ("egress", index, "through")
                 fact = f"`{component.name}` sends `{egress.user}` through `{egress.through}` here"
                 party = make_party(component, path, fact, egress.when)
-                yield _Way(egress.user, egress.through, party)
+                namespace = "carrier" if component.name in beneath else egress.namespace
+                yield _Way(egress.user, egress.through, namespace, party)
 
 
-def _doors(component: ResolvedComponent, user: str) -> Iterator[str]:
-    """Give the users of a component whose listeners let another user in."""
+def _doors(
+    component: ResolvedComponent, user: str, beneath: frozenset[str]
+) -> Iterator[tuple[str, Namespace]]:
+    """Give the users of a component whose listeners let another user in, and where these are."""
     for listener in component.manifest.listens:
         if component.holds(listener.when) and {user, EVERYONE} & {*listener.open_to}:
-            yield listener.user
+            yield listener.user, "carrier" if component.name in beneath else listener.namespace
 
 
 def _tell_absent(way: _Way, selection: Selection) -> Diagnostic:
@@ -70,8 +93,29 @@ def _tell_absent(way: _Way, selection: Selection) -> Diagnostic:
 def _tell_closed(way: _Way, carriers: list[ResolvedComponent]) -> Diagnostic:
     names = listed(each.name for each in carriers)
     message = f"`{way.party.name}` sends `{way.user}` through {names}, which lets it in nowhere"
-    sides = [Party(each.name, each.place, f"`{each.name}` is asked for here") for each in carriers]
+    sides = [_asked_for(each) for each in carriers]
     return tell("way-closed", message, (way.party, *sides), ways_out([[way.party], sides]))
+
+
+def _tell_elsewhere(way: _Way, carriers: list[ResolvedComponent], ways: list[_Way]) -> Diagnostic:
+    """Tell of a carrier in another namespace, by what puts it there: a way that it has to carry."""
+    names = listed(each.name for each in carriers)
+    offers = {thing for each in carriers for thing in each.offers}
+    movers = [
+        each.party for each in ways if each.through in offers and each.namespace != way.namespace
+    ]
+    sides = movers or [_asked_for(each) for each in carriers]
+    message = (
+        f"`{way.party.name}` sends `{way.user}` through {names}, which is in another network "
+        "namespace"
+    )
+    if movers:
+        message += f", for {listed(each.name for each in movers)}"
+    return tell("way-elsewhere", message, (way.party, *sides), ways_out([[way.party], sides]))
+
+
+def _asked_for(component: ResolvedComponent) -> Party:
+    return Party(component.name, component.place, f"`{component.name}` is asked for here")
 
 
 def _circles(leads: dict[str, list[tuple[str, Party]]]) -> Iterator[Diagnostic]:
