@@ -26,6 +26,7 @@ from vpn_line import (
 pytestmark = pytest.mark.root
 
 TOR = "tor@default.service"
+REACHED = "test_each_user_reaches_what_the_policy_says"
 VPN_PORT = 8443
 ETHERTYPE_IPV4 = b"\x08\x00"
 SERVERS = {each.address for each in (*AUTHORITIES, *RELAYS)}
@@ -83,10 +84,26 @@ def test_vpn_goes_over_tor(vpn_root: Path, tor_network: TorNetwork, tmp_path: Pa
             with line.probing():
                 machine.run("systemctl", "kill", "--signal=KILL", TOR)
                 time.sleep(1)
+            checks_see_what_is_beneath(machine)
         assert strangers_among(frames, machine) == []
         assert destinations(frames) - {"255.255.255.255"} <= SERVERS
         for each in servers:
             web.stop(each)
+
+
+def checks_see_what_is_beneath(machine: Container) -> None:
+    """The checks of sockets and of who reaches them hold, and fail where the rules are gone."""
+    sockets, users = "test_sockets_are_those_of_the_policy", REACHED
+    found = machine.check("firewall")
+    assert {found[each].outcome for each in (sockets, users)} == {"pass"}, found
+    assert machine.check("tor")["test_tor_listens_only_where_it_says"].outcome == "pass"
+    with machine.listening_beneath(22):
+        assert machine.check("firewall")[sockets].outcome == "fail"
+    # What listens beneath the tunnel is knocked at from both sides of it.
+    machine.beneath("nft", "flush", "ruleset")
+    assert machine.check("firewall")[users].evidence.startswith("carrier")
+    machine.run("nft", "flush", "ruleset")
+    assert machine.check("firewall")[users].evidence.startswith("system")
 
 
 def test_tor_goes_over_vpn(vpn_root: Path, tor_network: TorNetwork, tmp_path: Path) -> None:

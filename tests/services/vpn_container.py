@@ -8,7 +8,9 @@ packages that the profile installs) is left out.
 
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Self
 
@@ -16,6 +18,9 @@ from net_namespace import LEASH, Namespace, check_output
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
 from gnoppix_build.catalog.manifest import Group, User
+from gnoppix_build.checks.context import CheckContext
+from gnoppix_build.checks.finding import Finding
+from gnoppix_build.checks.run import run_checks
 from gnoppix_build.effects.process import CLEAN_ENVIRONMENT
 from gnoppix_build.effects.sources import SourceFolders
 from gnoppix_build.policy.compile import compile_policy
@@ -23,6 +28,8 @@ from gnoppix_build.policy.model import Policy
 from gnoppix_build.render.configuration import render_configuration
 from gnoppix_build.resolve.model import Resolved
 from gnoppix_build.resolve.resolve import resolve
+from gnoppix_build.targets.shell import CommandOutcome
+from gnoppix_build.targets.vm import GuestHost
 
 PROJECT: Final = Path(__file__).parents[2]
 CARD: Final = "card0"
@@ -36,6 +43,12 @@ mkdir "$2/udev" && : >"$2/udev/control"
 exec systemd-nspawn --quiet --register=no --keep-unit --console=pipe \\
     --directory="$2/root" --machine="$3" --bind="$2/udev:/run/udev" --bind=/dev/net/tun \\
     --capability=all --boot
+"""
+LISTENER = """
+import socket, time
+with socket.create_server(("127.0.0.1", {port})):
+    print("ready", flush=True)
+    time.sleep(600)
 """
 # What stands in for hardware: a veth end counts as a card, and only network devices are announced.
 CARD_RULE = f'SUBSYSTEM=="net", KERNEL=="{CARD}|eth0", ENV{{GNOPPIX_CARD}}="1"\n'
@@ -66,6 +79,7 @@ class Container:
     """The system of a profile; its card is `CARD` in `network`. Use it as a context."""
 
     def __init__(self, resolved: Resolved, lab_root: Path, work: Path, network: Namespace) -> None:
+        self._resolved = resolved
         self._lab_root = lab_root
         self._work = work
         self.network = network
@@ -131,6 +145,26 @@ class Container:
         )
         return done.returncode == 0
 
+    def run_shell(self, command: str) -> CommandOutcome:
+        """Run one shell command to its end, whatever becomes of it."""
+        done = subprocess.run(
+            self.command("sh", "-c", command),
+            capture_output=True,
+            check=False,
+            env=CLEAN_ENVIRONMENT,
+        )
+        return CommandOutcome(done.returncode, done.stdout, done.stderr)
+
+    def check(self, component: str) -> dict[str, Finding]:
+        """Run the running checks of a component; gives the name of a check -> what it found."""
+        (found,) = (each for each in self._resolved.components if each.name == component)
+        file = found.folder / f"check_{component.replace('-', '_')}.py"
+        options = {each.name: each.options for each in self._resolved.components}
+        host = GuestHost(ContainerShell(self))
+        context = CheckContext(host, options, self.policy, self._resolved)
+        findings = run_checks({component: file}, "running", context)
+        return {each.check: each for each in findings}
+
     def start(self, *units: str) -> None:
         """Start units, or tell what the system says."""
         assert self.tries("systemctl", "start", *units), self.tell()
@@ -138,6 +172,22 @@ class Container:
     def beneath(self, *argv: str | Path) -> str:
         """Run a command in the system, in the network namespace of its cards."""
         return self.run("nsenter", "--net=/run/netns/carrier", "--", *argv)
+
+    @contextmanager
+    def listening_beneath(self, port: int) -> Iterator[None]:
+        """Let a program listen where the cards are."""
+        program = LISTENER.format(port=port)
+        enter = ("nsenter", "--net=/run/netns/carrier", "--")
+        process = subprocess.Popen(
+            self.command(*enter, "python3", "-c", program), stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n", "nobody listens"
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
     def wait_until(self, is_true: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
         """Wait for something to come true, or tell what the system says."""
@@ -209,3 +259,14 @@ class Container:
         changed = text.replace("Kind=!*\n", "")
         assert changed != text, "the network's match has changed"
         self.write(path, changed.encode())
+
+
+@dataclass(frozen=True)
+class ContainerShell:
+    """The root shell that checks of a running system use."""
+
+    container: Container
+
+    def run(self, command: str) -> CommandOutcome:
+        """Run one shell command to its end."""
+        return self.container.run_shell(command)

@@ -3,14 +3,22 @@
 
 import itertools
 import json
-import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from gnoppix_build.checks.doors import (
+    admitted_doors,
+    in_namespace,
+    listening_places,
+    namespaces_of,
+    places_of,
+    reached_doors,
+    undeclared,
+)
 from gnoppix_build.checks.probes import LIVE_USER, ROOT, WITHOUT_RULES, probe_commands, probes_among
 from gnoppix_build.checks.probes import where_the_cards_are as among_cards
 from gnoppix_build.checks.programs import command_of
@@ -22,12 +30,6 @@ LONGEST_PROBING_S = 1800
 NETWORK_MANAGERS = ("NetworkManager.service", "systemd-networkd.service")
 SHOW_UP = "ip -json link show up"
 CHAIN_UNIT = "gnoppix-egress@"
-# Where the kernel takes the port of a socket that names none (ip_local_port_range).
-CHOSEN_PORTS = range(32768, 61000)
-# Where services listen that a machine may have besides its own; 53 is led to a resolver.
-FOREIGN_PORTS = (22, 25, 80, 111, 143, 443, 631, 993, 1080, 3128, 3306, 4444, 5432, 6379)
-FOREIGN_PORTS += (8000, 8080, 8888, 9051, 9151, 11434, 27017)
-COUNT_OF_FOREIGN_PORTS = 20
 STRANGER = "--reuid=65534 --regid=65534 --clear-groups"
 
 
@@ -63,35 +65,6 @@ def strangers_among(frames: list[bytes], policy: Any) -> list[str]:
     return [stranger.description for stranger in strangers]
 
 
-def undeclared(policy: Any) -> list[tuple[str, str, int]]:
-    """Choose ports at which no component listens: 20 for each protocol."""
-    taken = {listener.port for listener in policy.listeners}
-    ports = [port for port in FOREIGN_PORTS if port not in taken][:COUNT_OF_FOREIGN_PORTS]
-    return [(protocol, "127.0.0.1", port) for protocol in ("tcp", "udp") for port in ports]
-
-
-def reached_by_users(host: Any, policy: Any) -> dict[str, set[tuple[str, str, int]]]:
-    """Let every user knock at every declared listener and at the undeclared ports."""
-    users = {"root": 0, **{user.name: user.uid for user in policy.users}}
-    declared = {
-        (each.protocol, each.address, each.port)
-        for each in policy.matrix
-        if each.namespace == "system"
-    } | {("unix", each.path, 0) for each in policy.sockets}
-    asked = {
-        "users": users,
-        "doors": undeclared(policy),
-        "declared": sorted(declared),
-        "closed": [
-            (each.protocol, each.address, each.port, users[each.user])
-            for each in policy.awaiting
-            if each.namespace == "system"
-        ],
-    }
-    answer = json.loads(host.check_output(command_of("try_matrix", json.dumps(asked))))
-    return {user: {(kind, at, port) for kind, at, port in got} for user, got in answer.items()}
-
-
 def network_cards(host: Any) -> set[str]:
     """Name the interfaces that are hardware."""
     links = host.check_output("find /sys/class/net -type l -printf '%f %l\\n'").splitlines()
@@ -112,33 +85,6 @@ def has_link(host: Any, policy: Any) -> bool:
 def shown_up(listing: str) -> list[dict[str, Any]]:
     """Read what `ip` shows; a link that is not up is an empty object there."""
     return [link for link in json.loads(listing) if link]
-
-
-def listening_sockets(host: Any, policy: Any) -> set[tuple[str, str, int]]:
-    """Read which sockets listen: protocol, address, port.
-
-    Those by which a user talks to itself are left out: the kernel chose their ports. So is a DHCP
-    client's, which waits for answers.
-    """
-    # A DHCP client's socket waits for answers; it is of the policy's links.
-    answers = {("udp", 68)} if any(each.link == "dhcp4" for each in policy.links) else set()
-    inner = {flow.user for flow in policy.inner}
-    uids = {user.uid for user in policy.users if user.name in inner}
-    found = set()
-    for line in host.check_output("ss -H -l -n -t -u -e").splitlines():
-        protocol, _, _, _, local, *_ = line.split()
-        address, _, port = local.rpartition(":")
-        owner = re.search(r"\buid:(\d+)", line)
-        is_inner = owner is not None and int(owner[1]) in uids
-        is_inner = is_inner and address == "127.0.0.1" and int(port) in CHOSEN_PORTS
-        if not is_inner and (protocol, int(port)) not in answers:
-            found.add((protocol, re.sub(r"%.*|[\[\]]", "", address), int(port)))
-    return found
-
-
-def places_of(listeners: Iterable[Any]) -> set[tuple[str, str, int]]:
-    """Give where listeners are: protocol, address, port."""
-    return {(each.protocol, each.address, each.port) for each in listeners}
 
 
 @pytest.mark.static
@@ -183,7 +129,7 @@ def test_sockets_are_those_of_the_policy(host: Any, policy: Any) -> None:
 
     Those that wait for somebody's consent are all open, or all closed.
     """
-    found = listening_sockets(host, policy)
+    found = listening_places(host, policy)
     awaiting = places_of(policy.awaiting)
     assert found == places_of(policy.listeners) - (awaiting if not found & awaiting else set())
 
@@ -198,25 +144,22 @@ def test_sockets_open_with_consent(host: Any, policy: Any) -> None:
     consents = [each for each in policy.consents if each.opens == "listeners"]
     for each in consents:
         assert host.run(f"setpriv {STRANGER} {shlex.join(each.command)}").rc != 0
-    assert listening_sockets(host, policy) == closed
+    assert listening_places(host, policy) == closed
     for each in consents:
         member = f"--reuid=65534 --regid=65534 --groups={each.group}"
         host.check_output(f"setpriv {member} {shlex.join(each.command)}")
-    assert listening_sockets(host, policy) == places_of(policy.listeners)
+    assert listening_places(host, policy) == places_of(policy.listeners)
 
 
 @pytest.mark.running
 def test_each_user_reaches_what_the_policy_says(host: Any, policy: Any) -> None:
-    """Every user reaches the listeners that are open to it, and no other one, nor another port."""
-    expected: dict[str, set[tuple[str, str, int]]] = {}
-    for cell in policy.matrix:
-        if cell.namespace == "system":
-            reached = {(cell.protocol, cell.address, cell.port)} if cell.is_admitted else set()
-            expected.setdefault(cell.user, set()).update(reached)
-    for each in policy.socket_matrix:
-        if each.is_admitted:
-            expected[each.user].add(("unix", each.path, 0))
-    assert reached_by_users(host, policy) == expected
+    """Every user reaches the listeners that are open to it, and no other one, nor another port.
+
+    That holds beneath a tunnel too, and what listens there is out of the others' reach.
+    """
+    for namespace in namespaces_of(policy):
+        expected = admitted_doors(policy, namespace)
+        assert reached_doors(host, policy, namespace) == expected, namespace
 
 
 @pytest.mark.running
@@ -243,9 +186,10 @@ def test_probes_are_on_the_wire_without_rules(host: Any, wire: Any, policy: Any)
 @pytest.mark.destructive
 def test_every_user_reaches_every_port_without_rules(host: Any, policy: Any) -> None:
     """It is the rules that refuse: without them all users reach the undeclared ports."""
-    host.check_output("nft flush ruleset")
-    for user, reached in reached_by_users(host, policy).items():
-        assert set(undeclared(policy)) <= reached, user
+    for namespace in namespaces_of(policy):
+        host.check_output(in_namespace(namespace, "nft flush ruleset"))
+        for user, reached in reached_doors(host, policy, namespace).items():
+            assert {*undeclared(policy, namespace)} <= reached, f"{user} in {namespace}"
 
 
 @pytest.mark.running

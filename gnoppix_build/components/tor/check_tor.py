@@ -190,7 +190,9 @@ def test_tor_listens_only_where_it_says(host: Any, options: Mapping[str, Any]) -
     if options["mode"] == "transparent":
         ports += [options["dns-port"], options["trans-port"]]
     pid = main_process(host)
-    lines = host.check_output("ss -H -l -n -t -u -p").splitlines()
+    # Where tor is: beneath a tunnel that goes over it, or with all others.
+    looking = f"nsenter --net=/proc/{pid}/ns/net ss -H -l -n -t -u -p"
+    lines = host.check_output(looking).splitlines()
     found = {line.split()[4] for line in lines if f"pid={pid}," in line}
     assert found == ({f"127.0.0.1:{port}" for port in ports} if not options["consent"] else set())
 
