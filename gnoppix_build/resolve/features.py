@@ -164,17 +164,17 @@ def _setting(ended_by: Endings, component: ResolvedComponent) -> Iterator[Party]
         yield party
     for _, party in _brought(component, "blocked-modules", ended_by.blocked_modules):
         yield party
-    for name, (value, part, key) in kernel_settings(component).items():
-        if value in _meant(ended_by.sysctl, name):
-            fact = f"`{component.name}` sets `{name}` to `{value}` here"
-            yield make_party(component, (*part.path, "sysctl", key), fact, part.when)
+    for name, each in kernel_settings(component).items():
+        if each.value in _meant(ended_by.sysctl, name):
+            fact = f"`{component.name}` sets `{name}` to `{each.value}` here"
+            yield make_party(component, each.path, fact, each.part.when)
 
 
 def _is_saved(feature: CataloguedFeature, selection: Selection) -> bool:
     return any(
-        value in _meant(feature.feature.saved_by.sysctl, name)
+        each.value in _meant(feature.feature.saved_by.sysctl, name)
         for component in selection.components
-        for name, (value, _, _) in kernel_settings(component).items()
+        for name, each in kernel_settings(component).items()
     )
 
 

@@ -3,9 +3,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from gnoppix_build.diagnostics import Diagnostic
+from gnoppix_build.language.node import Path
 from gnoppix_build.resolve.model import Part, ResolvedComponent
 from gnoppix_build.resolve.parties import (
     Party,
@@ -21,6 +23,11 @@ from gnoppix_build.resolve.selection import Selection
 # Each further one adds to the others. Source: kernel-parameters.txt of Linux.
 _ADDING_ARGUMENTS: Final = frozenset(("console", "earlycon"))
 
+# Each lists modules. Source: kernel-parameters.txt of Linux, modprobe.d(5).
+_BLOCKING_ARGUMENTS: Final = frozenset(("modprobe.blacklist", "module_blacklist"))
+# Source: kernel-parameters.txt of Linux, `sysctl.*=`.
+_SETTING_ARGUMENT: Final = "sysctl."
+
 
 def setting_name(key: str) -> str:
     """Write a kernel setting's key in the one way of the two that sysctl.d(5) knows.
@@ -34,23 +41,40 @@ def setting_name(key: str) -> str:
     return bare.translate(str.maketrans("/.", "./"))
 
 
-def kernel_settings(component: ResolvedComponent) -> dict[str, tuple[str, Part, str]]:
-    """Map each setting to its value, the part that has the last word, and the key as written."""
-    return {
-        setting_name(key): (" ".join(value.split()), part, key)
-        for part in component.parts
-        for key, value in part.contribution.sysctl.items()
-    }
+@dataclass(frozen=True, slots=True)
+class KernelSetting:
+    """What a component sets a kernel setting to, and where its last word on it stands."""
+
+    value: str
+    part: Part
+    path: Path
+
+
+def kernel_settings(component: ResolvedComponent) -> dict[str, KernelSetting]:
+    """Map each setting to what it is set to; an argument of the kernel comes before any file."""
+    found: dict[str, KernelSetting] = {}
+    for part in component.parts:
+        for index, argument in enumerate(part.contribution.kernel_arguments):
+            key, _, value = argument.partition("=")
+            if key.startswith(_SETTING_ARGUMENT):
+                path = (*part.path, "kernel-arguments", index)
+                name = setting_name(key.removeprefix(_SETTING_ARGUMENT))
+                found[name] = KernelSetting(value, part, path)
+    for part in component.parts:
+        for key, value in part.contribution.sysctl.items():
+            path = (*part.path, "sysctl", key)
+            found[setting_name(key)] = KernelSetting(" ".join(value.split()), part, path)
+    return found
 
 
 def check_settings_of_kernel(selection: Selection) -> Iterator[Diagnostic]:
     """Find settings to which two components give different values."""
     wanted: dict[str, dict[str, list[Party]]] = defaultdict(lambda: defaultdict(list))
     for component in selection.components:
-        for name, (value, part, key) in kernel_settings(component).items():
-            fact = f"`{component.name}` sets it to `{value}` here"
-            path = (*part.path, "sysctl", key)
-            wanted[name][value].append(make_party(component, path, fact, part.when))
+        for name, each in kernel_settings(component).items():
+            fact = f"`{component.name}` sets it to `{each.value}` here"
+            party = make_party(component, each.path, fact, each.part.when)
+            wanted[name][each.value].append(party)
     for name, values in wanted.items():
         if len(values) > 1:
             yield _tell_values("sysctl-taken", f"the kernel setting `{name}`", values)
@@ -81,8 +105,7 @@ def check_modules(selection: Selection) -> Iterator[Diagnostic]:
                 path = (*part.path, "kernel-modules", index)
                 fact = f"`{component.name}` needs it here"
                 needed[module_name(module)].append(make_party(component, path, fact, part.when))
-            for index, module in enumerate(part.contribution.blocked_modules):
-                path = (*part.path, "blocked-modules", index)
+            for module, path in _blocked(part):
                 fact = f"`{component.name}` blocks it here"
                 blocked[module_name(module)].append(make_party(component, path, fact, part.when))
     for module in sorted(needed.keys() & blocked.keys()):
@@ -93,6 +116,17 @@ def check_modules(selection: Selection) -> Iterator[Diagnostic]:
         )
         hint = ways_out((blockers, users))
         yield tell("module-blocked", message, (*blockers, *users), hint)
+
+
+def _blocked(part: Part) -> Iterator[tuple[str, Path]]:
+    """Give the modules that a part blocks, in its list or by an argument of the kernel."""
+    for index, module in enumerate(part.contribution.blocked_modules):
+        yield module, (*part.path, "blocked-modules", index)
+    for index, argument in enumerate(part.contribution.kernel_arguments):
+        key, _, value = argument.partition("=")
+        if key in _BLOCKING_ARGUMENTS:
+            for module in value.split(","):
+                yield module, (*part.path, "kernel-arguments", index)
 
 
 def module_name(written: str) -> str:
