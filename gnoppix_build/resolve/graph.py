@@ -21,7 +21,7 @@ def check_requirements(
     """
     given = {thing for each in asked.values() for thing in each.offers}
     for name, component in kept.items():
-        for wanted in component.manifest.requires:
+        for index, wanted in enumerate(component.manifest.requires):
             if wanted in given:
                 continue
             providers = sorted(
@@ -34,7 +34,12 @@ def check_requirements(
                 "missing-requirement",
                 f"`{name}` requires `{wanted}`, which the profile does not have",
                 places[name],
-                (),
+                (
+                    Note(
+                        f"`{name}` requires it here",
+                        span_of(component.root, ("requires", index)),
+                    ),
+                ),
                 f"add {choices} under `components:`" if providers else f"drop `{name}`",
             )
 
