@@ -93,6 +93,7 @@ def codes(components: str, packages: str = "[]") -> set[str]:
         ),
         pytest.param("vault: {icmp: off, mtu-probing: on}, workshop: {}", "[]", id="saved"),
         pytest.param("tunnel: {}", "[openvpn]", id="given"),
+        pytest.param("tunnel: {}, vault: {forwarding: off}", "[openvpn]", id="forwards-nothing"),
         pytest.param("vault: {reverse-path: strict}, onion: {}", "[podman]", id="loopback-only"),
         pytest.param("onion: {}, onion-twin: {way: twin}", "[]", id="a-way-with-an-end"),
         pytest.param("onion: {bridges: obfs4, sandbox: off}", "[]", id="not-refused"),
