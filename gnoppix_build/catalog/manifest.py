@@ -165,6 +165,18 @@ class Refusal(Declaration):
     hint: Line
 
 
+class FirstWord(Declaration):
+    """An option each of whose texts begins with a word that another of the options has.
+
+    `of` is that option: its value, or the first words of its texts.
+    """
+
+    option: KebabName
+    of: KebabName
+    because: Line
+    when: Condition = Field(default_factory=dict)
+
+
 class Manifest(Contribution):
     """One component."""
 
@@ -185,6 +197,7 @@ class Manifest(Contribution):
     services: tuple[Service, ...] = ()
     credentials: tuple[Credential, ...] = ()
     refuses: tuple[Refusal, ...] = ()
+    first_words: tuple[FirstWord, ...] = ()
     leaks: tuple[Leak, ...] = ()
     private_root: PrivateRoot | None = None
     model: Model | None = None

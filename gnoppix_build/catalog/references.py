@@ -41,6 +41,7 @@ def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
         "services": manifest.services,
         "credentials": manifest.credentials,
         "refuses": manifest.refuses,
+        "first-words": manifest.first_words,
         "leaks": manifest.leaks,
         "optional": manifest.optional,
     }
@@ -49,6 +50,7 @@ def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
             yield from _check_condition(declaration.when, manifest, root, (key, index, "when"))
     for index, refusal in enumerate(manifest.refuses):
         yield from _check_condition(refusal.unless, manifest, root, ("refuses", index, "unless"))
+    yield from _check_first_words(manifest, root)
     for name, option in manifest.options.items():
         if option.pattern and option.type not in TEXT_TYPES:
             message = f"`{name}` is of type `{option.type}`, a pattern is for texts"
@@ -69,6 +71,14 @@ def _check_condition(
             continue
         for place, value in enumerate(values):
             yield from _check_value(name, option, value, root, (*path, name, place))
+
+
+def _check_first_words(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
+    for index, rule in enumerate(manifest.first_words):
+        for key, name in (("option", rule.option), ("of", rule.of)):
+            if name not in manifest.options:
+                place = span_of(root, ("first-words", index, key))
+                yield _unknown(name, place, did_you_mean(name, manifest.options))
 
 
 def _sources(manifest: Manifest) -> Iterator[tuple[Path, object, frozenset[str]]]:

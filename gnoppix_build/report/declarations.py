@@ -68,6 +68,9 @@ def _relations(manifest: Manifest) -> Iterator[str]:
     for refusal in manifest.refuses:
         exceptions = exception(refusal.unless)
         yield f"refused{condition(refusal.when)}{exceptions}: {refusal.because}; {refusal.hint}"
+    for rule in manifest.first_words:
+        words = f"each of {code(rule.option)} begins with a word of {code(rule.of)}"
+        yield f"{words}{condition(rule.when)}: {rule.because}"
 
 
 def _option(name: str, option: Option) -> str:

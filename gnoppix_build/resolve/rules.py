@@ -16,6 +16,7 @@ from gnoppix_build.resolve.claims import (
     check_users,
 )
 from gnoppix_build.resolve.features import check_features
+from gnoppix_build.resolve.first_words import check_first_words
 from gnoppix_build.resolve.kernel import check_arguments, check_modules, check_settings_of_kernel
 from gnoppix_build.resolve.leaks import check_leaks
 from gnoppix_build.resolve.memory import check_contexts
@@ -33,6 +34,7 @@ RULES: Final[tuple[Rule, ...]] = (
     check_arguments,
     check_contexts,
     check_features,
+    check_first_words,
     check_groups,
     check_leaks,
     check_model_names,
