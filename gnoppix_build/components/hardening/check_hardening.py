@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from gnoppix_build.checks.kernel_files import program_for_module, settings_in_files
+from gnoppix_build.resolve.kernel import setting_name
+
+NOTHING = "/bin/false"
 TOOL = "kernel-hardening-checker"
 EXCEPTIONS = Path(__file__).with_name("exceptions.yaml")
 RUNTIME = ("cmdline", "sysctl")
@@ -115,6 +119,33 @@ def holding_exceptions(component: Any) -> dict[str, bool]:
         if component.holds(each.get("when", {}))
         for check in each["checks"]
     }
+
+
+@pytest.mark.static
+def test_files_tell_the_kernel_what_is_declared(host: Any, profile: Any) -> None:
+    """Every kernel setting of the profile is in a file, and no file read later undoes it."""
+    found = settings_in_files(host)
+    wrong = {
+        key: f"{found.get(setting_name(key))}, not {value}"
+        for component in profile.components
+        for each in component.contributions
+        for key, value in each.sysctl.items()
+        if found.get(setting_name(key)) != " ".join(value.split())
+    }
+    assert wrong == {}
+
+
+@pytest.mark.static
+def test_files_block_the_modules_that_are_declared(host: Any, profile: Any) -> None:
+    """Whoever asks for a blocked module gets a program that does nothing, whatever comes first."""
+    wrong = {
+        module: program_for_module(host, module)
+        for component in profile.components
+        for each in component.contributions
+        for module in each.blocked_modules
+        if program_for_module(host, module) != NOTHING
+    }
+    assert wrong == {}
 
 
 @pytest.mark.running
