@@ -96,7 +96,7 @@ def reached_doors(host: Host, policy: Policy, namespace: Namespace) -> dict[str,
     """Let every user knock in a namespace at the declared doors, and at those that are not."""
     part = policy.within(namespace)
     users = _numbers(policy)
-    declared = {(each.protocol, each.address, each.port) for each in part.matrix}
+    declared: set[Door] = {(each.protocol, each.address, each.port) for each in part.matrix}
     if namespace == "system":
         declared |= {("unix", each.path, 0) for each in policy.sockets}
     asked = {

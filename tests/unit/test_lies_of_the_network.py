@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER
-from gnoppix_build.checks.context import CheckContext
+from gnoppix_build.checks.context import CheckContext, DhcpMessage
 from gnoppix_build.checks.run import run_checks
 from gnoppix_build.policy.model import Policy
 
@@ -22,7 +22,7 @@ class Lan:
     def sent(self) -> list[bytes]:
         return []
 
-    def dhcp_messages(self) -> list[object]:
+    def dhcp_messages(self) -> list[DhcpMessage]:
         return []
 
     def lies(self) -> frozenset[str]:
