@@ -14,9 +14,11 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 from lab_root import PACKAGES, make_lab_root
@@ -26,9 +28,12 @@ from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
 from gnoppix_build.effects.hostile_lan import LENGTH, HostileLan
 from gnoppix_build.effects.process import CLEAN_ENVIRONMENT
 from gnoppix_build.effects.sources import SourceFolders
+from gnoppix_build.policy.compile import compile_policy
+from gnoppix_build.policy.model import Policy
 from gnoppix_build.render.configuration import render_configuration
 from gnoppix_build.resolve.model import Resolved
 from gnoppix_build.resolve.resolve import resolve
+from gnoppix_build.targets.shell import CommandOutcome
 
 CARD: Final = "eth0"
 FAR_END: Final = "lan0"
@@ -61,13 +66,29 @@ UNITS = {"network-manager": "NetworkManager.service", "networkd": "systemd-netwo
 class CardContainer:
     """The container, its cable and the network; use it as a context.
 
-    `root`: a tree with the manager's packages; `options`: of `network-identity`.
+    `root`: a tree with the manager's packages; `beside`: further components, with their options,
+    `units`: those of theirs that are enabled, `files`: what is put into the system (path ->
+    content); `options`: of `network-identity`.
     """
 
-    def __init__(self, folder: Path, root: Path, **options: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        root: Path,
+        *,
+        beside: str = "",
+        units: Sequence[str] = (),
+        files: Mapping[str, str] = MappingProxyType({}),
+        **options: str,
+    ) -> None:
         self._folder = folder
         self._lower = root
+        self._beside = beside
+        self._units = units
+        self._files = files
         self._options = options
+        self._profile = self._resolved()
+        self.policy: Policy = compile_policy(self._profile)
         self._near, self._far = Namespace(), Namespace()
         self._stack = ExitStack()
         self.lan = HostileLan()
@@ -107,6 +128,12 @@ class CardContainer:
         )
         return done.returncode
 
+    def run_shell(self, command: str) -> CommandOutcome:
+        """Run one shell command in the container to its end, whatever becomes of it."""
+        inside = self._inside(0, ("sh", "-c", command))
+        done = subprocess.run(inside, env=CLEAN_ENVIRONMENT, check=False, capture_output=True)
+        return CommandOutcome(done.returncode, done.stdout, done.stderr)
+
     def is_active(self, unit: str) -> bool:
         """Tell whether a unit of the container is active."""
         return self.try_to_run("systemctl", "--quiet", "is-active", unit) == 0
@@ -143,11 +170,14 @@ class CardContainer:
             (self._folder / name).mkdir()
         (self._folder / "udev/control").touch()
         upper = self._folder / "upper"
-        for file in render_configuration(self._resolved(), SourceFolders([COMPONENTS_FOLDER])):
+        for file in render_configuration(self._profile, SourceFolders([COMPONENTS_FOLDER])):
             target = upper / file.path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(_with_a_cable_for_a_card(file.path, file.content.decode()))
             target.chmod(file.mode)
+        for path, text in self._files.items():
+            (upper / path).parent.mkdir(parents=True, exist_ok=True)
+            (upper / path).write_text(text)
         drop_in = upper / "etc/systemd/system/systemd-udev-trigger.service.d"
         drop_in.mkdir()
         (drop_in / "lab.conf").write_text(TRIGGER)
@@ -160,7 +190,7 @@ class CardContainer:
         profile = self._folder / "lab.yaml"
         options = "".join(f"    {name}: {value}\n" for name, value in self._options.items())
         text = "version: 1\nname: lab\ncomponents:\n  debian-base: {}\n  firewall: {}\n"
-        profile.write_text(f"{text}  network-identity:\n{options}")
+        profile.write_text(f"{text}  network-identity:\n{options}{self._beside}")
         reader = SourceFolders([COMPONENTS_FOLDER.parents[1], self._folder])
         resolution = resolve(profile, load_catalog([COMPONENTS_FOLDER], reader), reader, "image")
         assert resolution.resolved is not None, resolution.diagnostics
@@ -168,14 +198,14 @@ class CardContainer:
 
     @contextmanager
     def _booted(self) -> Iterator[None]:
-        enabled = [UNITS[self._options["manager"]], "gnoppix-firewall.service"]
+        enabled = [UNITS[self._options["manager"]], "gnoppix-firewall.service", *self._units]
         if self._options.get("consent") == "on":
             enabled.append("gnoppix-network-consent.socket")
-        masked = [each for each in UNITS.values() if each not in enabled]
+        masked = [each for each in (*UNITS.values(), "tor.service") if each not in enabled]
         command = (
             *(*LEASH, "unshare", "--mount", "--propagation=private", "--"),
             *self._near.command("sh", "-c", BOOT, "sh", self._lower, self._folder),
-            *(*enabled, "--", *masked, "systemd-networkd-wait-online.service", "tor.service"),
+            *(*enabled, "--", *masked, "systemd-networkd-wait-online.service"),
         )
         with (self._folder / "console.log").open("wb") as log:
             container = subprocess.Popen(
@@ -225,6 +255,35 @@ class CardContainer:
                             break
                         card.send(rest[LENGTH.size : end])
                         rest = rest[end:]
+
+
+@dataclass(frozen=True)
+class CardShell:
+    """The root shell that checks of a running system use."""
+
+    lab: CardContainer
+
+    def run(self, command: str) -> CommandOutcome:
+        """Run one shell command to its end."""
+        return self.lab.run_shell(command)
+
+
+@dataclass(frozen=True)
+class CardWire:
+    """What the card of a container sends, as it arrives at the other end of the cable."""
+
+    lab: CardContainer
+
+    def frames_during(self, action: Callable[[], object]) -> list[bytes]:
+        """Give what arrived while the action ran, and for a second after it."""
+        already_arrived = len(self.lab.frames)
+        action()
+        time.sleep(1)
+        return self.lab.frames[already_arrived:]
+
+    def sent_during(self, action: Callable[[], object]) -> list[bytes]:
+        """Give the same: nobody else sends from that end."""
+        return self.frames_during(action)
 
 
 def make_card_root() -> Path:

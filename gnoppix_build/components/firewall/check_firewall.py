@@ -3,6 +3,7 @@
 
 import itertools
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,10 @@ PROBING = "gnoppix-probing.service"
 LONGEST_PROBING_S = 1800
 NETWORK_MANAGERS = ("NetworkManager.service", "systemd-networkd.service")
 SHOW_UP = "ip -json link show up"
+SHOW_TABLE = "nft list table inet gnoppix"
+RULESET, CLOSED_RULESET = "/etc/gnoppix/firewall.nft", "/etc/gnoppix/firewall-closed.nft"
+NAMED_USER = re.compile(r'skuid (?:!= )?(?:\{ )?"([^"]+)"')
+MISSING_USER = "gnoppix-missing"
 CHAIN_UNIT = "gnoppix-egress@"
 STRANGER = "--reuid=65534 --regid=65534 --clear-groups"
 
@@ -272,6 +277,26 @@ def test_stopping_the_firewall_closes_the_network(host: Any, wire: Any, policy: 
     host.check_output(f"systemctl stop {UNIT}")
     assert links_up(host) == set()
     assert wire.sent_during(lambda: send_probes(host, policy)) == []
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_ruleset_that_names_a_missing_user_closes_the_network(
+    host: Any, wire: Any, policy: Any
+) -> None:
+    """A ruleset that does not load, for one of its users is gone, leaves nothing open."""
+    named = NAMED_USER.search(host.file(RULESET).content_string)
+    if named is None:
+        pytest.skip("the ruleset of the programs names no user")
+    host.check_output(f"""sed --in-place 's/"{named[1]}"/"{MISSING_USER}"/g' {RULESET}""")
+    assert host.run(f"systemctl restart {UNIT}").rc != 0
+    loaded = host.check_output(SHOW_TABLE)
+    assert links_up(host) == set()
+    sent = wire.sent_during(lambda: send_probes(host, policy))
+    assert probes_among(sent) == set()
+    assert strangers_among(sent, policy) == []
+    host.check_output(f"nft -f {CLOSED_RULESET}")
+    assert host.check_output(SHOW_TABLE) == loaded, "the table was not the closed one"
 
 
 @pytest.mark.running
