@@ -254,7 +254,7 @@ def gaps_of(policy: Policy, service: PolicyService, drop_in: str) -> set[str]:
     return gaps
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(policies())
 def test_sandboxes_agree_with_flows_listeners_and_allow_list(policy: Policy) -> None:
     for service in policy.services:
