@@ -25,10 +25,13 @@ class _Unsafe(list[object]):
 
 
 class _InventoryDumper(yaml.SafeDumper):
-    """Writes unsafe texts with their tag, and no anchors."""
+    """Writes unsafe texts with their tag, no anchors, and the items of a list below their key."""
 
     def ignore_aliases(self, _data: object) -> bool:
         return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+        super().increase_indent(flow, indentless=False)
 
 
 def _represent_unsafe(dumper: yaml.SafeDumper, values: _Unsafe) -> yaml.SequenceNode:

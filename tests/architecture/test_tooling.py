@@ -15,9 +15,23 @@ PACKAGE = PROJECT / "gnoppix_build"
 DATA_FOLDERS = frozenset({"components", "__pycache__"})
 
 
+# What a reader of a rendered tree lints has the tasks of components too, and no settings of ours.
+RENDERED = "rendered playbooks"
+PROFILE = """\
+version: 1
+name: linted
+components:
+  ai-leaks: {}
+  debian-base: {}
+  firewall: {}
+  locales: {}
+  own-network: {dhcp: off}
+  remote-access: {}
+"""
 TOOLS_AND_OPTIONS = {
     "types": ("mypy",),
     "playbooks": ("ansible-lint", "--offline", "--profile=production"),
+    RENDERED: ("ansible-lint", "--offline", "--profile=production"),
     "ruff": ("ruff", "check", "--output-format=concise"),
     "format": ("ruff", "format", "--check"),
     "layers": ("lint-imports", "--no-cache"),
@@ -26,8 +40,22 @@ TOOLS_AND_OPTIONS = {
 
 
 @pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the playbooks that a machine with tasks of components gets."""
+    folder = tmp_path_factory.mktemp("rendered")
+    profile = folder / "linted.yaml"
+    profile.write_text(PROFILE)
+    command = ("render", profile, "--target", "machine", "-o", folder / "tree")
+    subprocess.run((sys.executable, "-m", "gnoppix_build", *command), cwd=PROJECT, check=True)
+    project = folder / "tree" / "project"
+    names = {path.name for path in (project / "tasks").iterdir()}
+    assert names == {"ai-leaks.yml", "locales.yml"}
+    return project
+
+
+@pytest.fixture(scope="module")
 def running(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, rendered: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, tuple["subprocess.Popen[bytes]", Path]]]:
     """Start the tools that this run asks for, all at once: one waits where another computes."""
     environment = {**os.environ, "NO_COLOR": "1", "PATH": f"{TOOLS}{os.pathsep}{os.defpath}"}
@@ -41,7 +69,7 @@ def running(
         with said.open("wb") as talk:
             process = subprocess.Popen(
                 (TOOLS / program, *arguments),
-                cwd=PROJECT,
+                cwd=rendered if name == RENDERED else PROJECT,
                 env=environment,
                 stdout=talk,
                 stderr=subprocess.STDOUT,
