@@ -12,6 +12,7 @@ from gnoppix_build.app.assembly import render_profile
 from gnoppix_build.app.provision import Host, check_hosts, find_hosts
 from gnoppix_build.cli import session
 from gnoppix_build.effects.ansible import Change, Listener, PlayOptions, provision
+from gnoppix_build.effects.ansible_pattern import select_hosts
 from gnoppix_build.effects.machine import agent_socket, opened_shell, read_visit
 from gnoppix_build.effects.workshop import write_tree
 from gnoppix_build.policy.way_in import Session
@@ -113,3 +114,15 @@ def read_addresses(hosts: Sequence[str]) -> tuple[MachineAddress, ...]:
     if len({address.name for address in addresses}) < len(addresses):
         raise click.UsageError("a host is given twice")
     return addresses
+
+
+def choose_addresses(
+    addresses: Sequence[MachineAddress], pattern: str
+) -> tuple[MachineAddress, ...]:
+    """Give the addresses of a pattern of hosts; all of them when it is empty."""
+    if not pattern:
+        return tuple(addresses)
+    names = select_hosts([address.name for address in addresses], pattern)
+    if not names:
+        raise click.UsageError(f"no host is of the pattern `{pattern}`")
+    return tuple(address for address in addresses if address.name in names)

@@ -47,11 +47,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class PlayOptions:
-    """How a playbook is played; no `limit` or `tags`: all hosts, all components."""
+    """How a playbook is played; no `tags`: all components."""
 
     is_check: bool = False
     with_diff: bool = False
-    limit: str = ""
     tags: tuple[str, ...] = ()
 
     def of_runner(self) -> dict[str, str]:
@@ -59,7 +58,6 @@ class PlayOptions:
         flags = (("--check", self.is_check), ("--diff", self.with_diff))
         chosen = {
             "cmdline": " ".join(flag for flag, is_set in flags if is_set),
-            "limit": self.limit,
             "tags": ",".join(self.tags),
         }
         return {name: value for name, value in chosen.items() if value}
@@ -185,7 +183,6 @@ def _run(play: _Play) -> tuple[Mapping[str, int], Mapping[str, int]]:
         scratch = Path(name)
         run_dir = _copy_tree(play.tree, play.added, scratch / "run")
         try:
-            (scratch / CONFIGURATION).touch()
             with _started(run_dir, scratch, play) as lines:
                 return _follow(lines, play)
         finally:
@@ -214,7 +211,8 @@ def _started(run_dir: Path, scratch: Path, play: _Play) -> Iterator[Iterator[str
     with play.log.open("ab") as output:
         child = subprocess.Popen(
             command,
-            env=_child_environment(scratch, play),
+            # The runner writes it down: artifacts/IDENT/command of ansible-runner 2.4.
+            env={**clean_environment(scratch), **play.environment},
             cwd=scratch,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -237,11 +235,9 @@ def _started(run_dir: Path, scratch: Path, play: _Play) -> Iterator[Iterator[str
         child.stdout.close()
 
 
-def _child_environment(scratch: Path, play: _Play) -> dict[str, str]:
-    """Give the whole environment: the runner writes it down, so nothing of the caller's is in it.
-
-    Source: artifacts/IDENT/command of ansible-runner 2.4.
-    """
+def clean_environment(scratch: Path) -> dict[str, str]:
+    """Give an environment for Ansible in which nothing of the caller's is; makes its settings."""
+    (scratch / CONFIGURATION).touch()
     return {
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), SEARCH_PATH)),
         "HOME": str(scratch),
@@ -255,7 +251,6 @@ def _child_environment(scratch: Path, play: _Play) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_REMOTE_TEMP": "/tmp",
-        **play.environment,
     }
 
 

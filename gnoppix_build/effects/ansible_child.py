@@ -75,7 +75,7 @@ def run_playbook(
 ) -> None:
     """Run one playbook of a private data directory and report how it ended.
 
-    `options` are further arguments of the runner: limit, tags, cmdline.
+    `options` are further arguments of the runner: tags, cmdline.
     """
     with log.open("a", encoding="utf-8") as text:
         narrator = Narrator(run_dir / "project", talk, text)

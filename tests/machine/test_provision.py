@@ -180,6 +180,18 @@ def test_verify_runs_the_checks_and_finds_no_drift(lab: MachineLab) -> None:
     assert failures(lab, write_profile(lab)) == {}
 
 
+def test_host_that_is_left_out_is_neither_visited_nor_judged(lab: MachineLab) -> None:
+    """Nobody is at the other address, and by its port nobody would get in again."""
+    other = ("--host", f"ssh://root@{OPERATOR}:2222")
+    said = lab.provision(write_profile(lab), *other, "--limit", MACHINE)
+    assert expect_success(said) == (
+        f"{MACHINE}: nothing to change\n{OPERATOR}: left out by --limit\n"
+    )
+    said = lab.provision(write_profile(lab), *other)
+    assert said.status == 6
+    assert f"error[unreachable]: `{OPERATOR}` cannot be reached: " in said.talk
+
+
 def test_drift_is_told_with_its_component_and_healed(lab: MachineLab) -> None:
     profile = write_profile(lab)
     put(lab, TORRC, "SOCKSPort 9999\n")

@@ -20,7 +20,12 @@ from gnoppix_build.cli.options import (
 @ssh_configuration_option
 @click.option("--check", "is_check", is_flag=True, help="Change nothing; say what would change.")
 @click.option("--diff", "with_diff", is_flag=True, help="Show what changes, line by line.")
-@click.option("--limit", metavar="PATTERN", default="", help="Only the hosts of this pattern.")
+@click.option(
+    "--limit",
+    metavar="PATTERN",
+    default="",
+    help="Only the hosts of this pattern, as Ansible reads it; the others are not visited.",
+)
 @click.option(
     "--only",
     "tags",
@@ -56,14 +61,19 @@ def verb(
     go back by themselves unless a fresh connection gets through. `verify --host` tells afterwards
     what differs.
     """
-    from gnoppix_build.cli.provision import SshMachines, provision_machines, read_addresses
+    from gnoppix_build.cli import provision
     from gnoppix_build.effects.ansible import PlayOptions
 
-    options = PlayOptions(is_check, with_diff, limit, tags)
-    machines = SshMachines(ssh_configuration)
-    changed = provision_machines(
-        profile, folders, read_addresses(hosts), machines, options, undo_after
-    )
-    for host, count in changed.items():
+    options = PlayOptions(is_check, with_diff, tags)
+    machines = provision.SshMachines(ssh_configuration)
+    addresses = provision.read_addresses(hosts)
+    chosen = provision.choose_addresses(addresses, limit)
+    changed = provision.provision_machines(profile, folders, chosen, machines, options, undo_after)
+    for name in (address.name for address in addresses):
         what = "would change something" if is_check else "changed something"
-        click.echo(f"{host}: {count} tasks {what}" if count else f"{host}: nothing to change")
+        if name not in changed:
+            click.echo(f"{name}: left out by --limit")
+        elif changed[name]:
+            click.echo(f"{name}: {changed[name]} tasks {what}")
+        else:
+            click.echo(f"{name}: nothing to change")

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`build-image provision`, as far as it goes without a machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gnoppix_build.effects.ansible_pattern import select_hosts
+
+PROJECT = Path(__file__).parents[2]
+HOSTS = ("10.0.0.2", "fd00::1", "box.example")
+# Nobody listens at the port of `discard`.
+TWO_HOSTS = ("--host", "ssh://127.0.0.1:9", "--host", "ssh://localhost:9")
+
+
+def provision(*options: str) -> tuple[int, str]:
+    done = subprocess.run(
+        (sys.executable, "-m", "gnoppix_build", "provision", "hardened-server", *options),
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("pattern", "selected"),
+    [
+        ("10.0.0.2", {"10.0.0.2"}),
+        ("all:!10.0.0.2", {"fd00::1", "box.example"}),
+        ("fd00::1,*.example", {"fd00::1", "box.example"}),
+        ("nobody", set()),
+    ],
+)
+def test_pattern_selects_hosts(pattern: str, selected: set[str]) -> None:
+    assert select_hosts(HOSTS, pattern) == selected
+
+
+def test_host_that_is_left_out_is_not_visited() -> None:
+    status, talk = provision(*TWO_HOSTS)
+    assert status == 6
+    assert "error[unreachable]: `127.0.0.1` cannot be reached: " in talk
+    status, talk = provision(*TWO_HOSTS, "--limit", "localhost")
+    assert status == 6
+    assert "error[unreachable]: `localhost` cannot be reached: " in talk
+    assert "`127.0.0.1`" not in talk
+
+
+def test_pattern_that_no_host_is_of_is_refused() -> None:
+    status, talk = provision(*TWO_HOSTS, "--limit", "all:!127.0.0.1:!localhost")
+    assert status == 2
+    assert "Error: no host is of the pattern `all:!127.0.0.1:!localhost`" in talk
