@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gnoppix_build.effects.faults import EnvironmentFault, Fault
-from gnoppix_build.effects.process import CLEAN_ENVIRONMENT
+from gnoppix_build.effects.process import CLEAN_ENVIRONMENT, require_tool
 from gnoppix_build.targets.remote import MachineAddress
 from gnoppix_build.targets.shell import CommandOutcome
 
@@ -79,6 +79,7 @@ def opened_shell(
             )
         yield LocalShell()
         return
+    require_tool("ssh")
     with tempfile.TemporaryDirectory(prefix="gnoppix-ssh-") as scratch:
         shell = SshShell(address, Path(scratch), configuration)
         try:

@@ -22,6 +22,7 @@ PACKAGE_OF_TOOL = {
     "apt-get": "apt",
     "mount": "mount",
     "setpriv": "util-linux",
+    "ssh": "openssh-client",
     "umount": "mount",
     "unshare": "util-linux",
 }

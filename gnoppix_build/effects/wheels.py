@@ -7,12 +7,13 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from gnoppix_build.catalog.model import WheelMember
 from gnoppix_build.effects.arrival import Arrival
-from gnoppix_build.effects.faults import CommandFault, DigestFault, MirrorFault
+from gnoppix_build.effects.faults import CommandFault, DigestFault, EnvironmentFault, MirrorFault
 from gnoppix_build.effects.process import run
 
 # Where pip's own configuration lies, and how it gets out. Source: pip's "Configuration".
@@ -23,8 +24,14 @@ _PIP: Final = "PIP_"
 def take_member(source: WheelMember, arrival: Arrival, log: Path) -> None:
     """Bring one file of a wheel; pip verifies the wheel.
 
-    Raises DigestFault when the wheel is another one, MirrorFault when pip cannot get it.
+    Raises DigestFault when the wheel is another one, MirrorFault when pip cannot get it,
+    EnvironmentFault when there is no pip.
     """
+    if find_spec("pip") is None:
+        raise EnvironmentFault(
+            "`pip`, which brings a wheel, is not installed on this host",
+            hint="apt-get install python3-pip",
+        )
     with tempfile.TemporaryDirectory(dir=arrival.place.parent) as name:
         folder = Path(name)
         hashed = f"{source.wheel} --hash=sha256:{source.wheel_sha256}"
