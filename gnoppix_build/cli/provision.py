@@ -15,7 +15,9 @@ from gnoppix_build.effects.ansible import Change, Listener, PlayOptions, provisi
 from gnoppix_build.effects.ansible_pattern import select_hosts
 from gnoppix_build.effects.machine import agent_socket, opened_shell, read_visit
 from gnoppix_build.effects.workshop import write_tree
+from gnoppix_build.language.suggestion import did_you_mean
 from gnoppix_build.policy.way_in import Session
+from gnoppix_build.resolve.model import Resolved
 from gnoppix_build.targets.remote import MachineAddress, NotAnAddress, parse_address
 
 
@@ -71,6 +73,7 @@ def provision_machines(
     """Bring a profile to machines; gives host -> how many tasks changed something."""
     resolution = session.resolve_profile(profile, folders, "machine")
     resolved = session.require_resolved(resolution)
+    _check_tags(resolved, options.tags)
     hosts = find_hosts(addresses, machines)
     faults = tuple(check_hosts(resolved, hosts, session.require_catalog(folders)))
     session.show_diagnostics(faults, resolution.sources)
@@ -93,6 +96,16 @@ def provision_machines(
             listener=Listener(_tell_task, _tell_change),
             agent=agent_socket(),
         )
+
+
+def _check_tags(resolved: Resolved, tags: Sequence[str]) -> None:
+    """Refuse a component that the profile does not have: nothing would be done for it."""
+    names = [component.name for component in resolved.components]
+    for tag in tags:
+        if tag not in names:
+            hint = did_you_mean(tag, names)
+            message = f"`{resolved.name}` has no component `{tag}`"
+            raise click.UsageError(f"{message}; {hint}" if hint else message)
 
 
 def _tell_task(task: str) -> None:

@@ -55,3 +55,9 @@ def test_pattern_that_no_host_is_of_is_refused() -> None:
     status, talk = provision(*TWO_HOSTS, "--limit", "all:!127.0.0.1:!localhost")
     assert status == 2
     assert "Error: no host is of the pattern `all:!127.0.0.1:!localhost`" in talk
+
+
+def test_component_that_the_profile_does_not_have_is_refused() -> None:
+    status, talk = provision(*TWO_HOSTS, "--only", "firewal")
+    assert status == 2
+    assert "Error: `hardened-server` has no component `firewal`; did you mean `firewall`?" in talk

@@ -31,7 +31,8 @@ from gnoppix_build.cli.options import (
     "tags",
     metavar="COMPONENT",
     multiple=True,
-    help="Only the files of this component; may be given several times.",
+    help="Of what is brought component by component only this one's; may be given several times. "
+    "The steps of the whole machine are taken.",
 )
 @click.option(
     "--undo-after",
