@@ -5,6 +5,7 @@ The machine is a booted container with a network of its own; the operator and th
 processes of this host in another. The host's own network takes no part.
 """
 
+import shutil
 import subprocess
 import sys
 import time
@@ -28,9 +29,16 @@ STOCK = (
     *("dbus", "iproute2", "openssh-server", "procps", "python3", "sudo"),
     *("systemd", "systemd-sysv", "udev"),
 )
+# What the command needs when it runs on the machine itself.
+OF_THE_TOOL = (
+    *("ansible-core", "python3-ansible-runner", "python3-click", "python3-debian"),
+    *("python3-jinja2", "python3-pydantic", "python3-yaml"),
+)
+TOOL = "/srv/gnoppix-build"
 OPERATOR, MACHINE = "10.77.0.1", "10.77.0.2"
-ARCHIVE_PORT = 8000
+ARCHIVE_PORT, SECOND_PORT = 8000, 2222
 HOST = f"ssh://root@{MACHINE}"
+NO_COPY = shutil.ignore_patterns("__pycache__")
 SSH_CONFIGURATION = """\
 Host *
     IdentityFile {folder}/key
@@ -95,11 +103,17 @@ class MachineLab:
     def ssh_options(self) -> tuple[str, ...]:
         return ("--ssh-config", str(self.work / "ssh_config"))
 
-    def ssh(self, *words: str, timeout_s: float = 15) -> "subprocess.CompletedProcess[bytes]":
-        """Open a fresh connection to the machine and run a command there."""
+    def ssh_command(self, *words: str, host: str = HOST) -> tuple[str | Path, ...]:
+        """Give the command that opens a fresh connection and runs another there."""
         options = ("-F", self.work / "ssh_config", "-o", "ConnectTimeout=3", "-o", "BatchMode=yes")
+        return self.operator.command("ssh", *options, host, *words)
+
+    def ssh(
+        self, *words: str, host: str = HOST, timeout_s: float = 15
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """Open a fresh connection to a machine and run a command there."""
         return subprocess.run(
-            self.operator.command("ssh", *options, f"root@{MACHINE}", *words),
+            self.ssh_command(*words, host=host),
             env=CLEAN_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -107,11 +121,38 @@ class MachineLab:
             timeout=timeout_s,
         )
 
+    def write_profile(self, text: str) -> Path:
+        """Write the profile `box`."""
+        profile = self.work / "box.yaml"
+        profile.write_text(text)
+        return profile
+
+    def put(self, path: str, text: str, mode: str = "0644") -> None:
+        """Write a file of the machine."""
+        script = 'mkdir -p "${1%/*}" && cat > "$1" && chmod "$2" "$1"'
+        self.machine.run("sh", "-c", script, "sh", path, mode, stdin=text.encode())
+
+    def exists(self, path: str) -> bool:
+        """Tell whether the machine has a file."""
+        return self.machine.try_run("test", "-e", path).returncode == 0
+
+
+def expect_success(said: Said) -> str:
+    """Give what a run said that went well."""
+    assert said.status == 0, said.output + said.talk
+    return said.output
+
 
 @contextmanager
-def running_lab(work: Path, packages: Sequence[str]) -> Iterator[MachineLab]:
-    """Boot a stock machine; `packages` are what its archive offers besides."""
-    archive = make_archive(work, packages)
+def running_lab(
+    work: Path, packages: Sequence[str], *, has_tool: bool = False
+) -> Iterator[MachineLab]:
+    """Boot a stock machine; `packages` are what its archive offers besides.
+
+    With the tool, what it needs is on the machine from the first, and it lies in TOOL.
+    """
+    stock = tuple(sorted({*STOCK, *OF_THE_TOOL})) if has_tool else STOCK
+    archive = make_archive(work, packages, stock)
     operator, machine = Namespace(), Namespace()
     with operator, machine:
         connect(operator, "machine0", machine, "lan0")
@@ -120,24 +161,41 @@ def running_lab(work: Path, packages: Sequence[str]) -> Iterator[MachineLab]:
         machine.run("ip", "route", "add", "default", "via", OPERATOR)
         server = ("-m", "http.server", str(ARCHIVE_PORT), "--bind", OPERATOR)
         operator.start(operator.command(sys.executable, *server, "--directory", archive))
-        _furnish(work / "machine" / "upper", work)
-        with Container(make_lab_root(STOCK), work / "machine", machine) as container:
+        _furnish(work / "machine" / "upper", work, MACHINE)
+        if has_tool:
+            for folder in ("gnoppix_build", "playbooks", "profiles"):
+                place = work / "machine" / "upper" / TOOL[1:] / folder
+                shutil.copytree(PROJECT / folder, place, ignore=NO_COPY)
+        with Container(make_lab_root(stock), work / "machine", machine) as container:
             lab = MachineLab(container, operator, work)
-            _wait_for_ssh(lab)
+            _wait_for_ssh(lab, HOST)
             yield lab
 
 
-def make_archive(work: Path, packages: Sequence[str]) -> Path:
+@contextmanager
+def second_machine(lab: MachineLab, address: str) -> Iterator[Container]:
+    """Boot another stock machine on a cable of its own, with the same operator."""
+    with Namespace() as machine:
+        connect(lab.operator, "machine1", machine, "lan0")
+        lab.operator.run("ip", "route", "add", address, "dev", "machine1", "src", OPERATOR)
+        machine.run("ip", "address", "add", f"{address}/24", "dev", "lan0")
+        _furnish(lab.work / "second" / "upper", lab.work, address)
+        with Container(make_lab_root(STOCK), lab.work / "second", machine) as container:
+            _wait_for_ssh(lab, f"ssh://root@{address}")
+            yield container
+
+
+def make_archive(work: Path, packages: Sequence[str], stock: Sequence[str]) -> Path:
     """Make an archive of what the machine has and of these packages, all of them locked."""
     cache = cache_folder()
-    wanted = lock_packages(tuple(sorted({*STOCK, *packages})), cache).tools.packages
+    wanted = lock_packages(tuple(sorted({*stock, *packages})), cache).tools.packages
     pool.fetch(wanted, host_mirrors(None), cache / "pool", work / "fetch.log")
     pool.write_repository(wanted, cache / "pool", work / "archive")
     return work / "archive"
 
 
-def _furnish(root: Path, work: Path) -> None:
-    """Give the machine what it has got since it was installed: an id, keys, sources of packages.
+def _furnish(root: Path, work: Path, address: str) -> None:
+    """Give a machine what it has got since it was installed: an id, keys, sources of packages.
 
     With the id it has been started before, so that systemd enables nothing by its presets.
     """
@@ -146,17 +204,20 @@ def _furnish(root: Path, work: Path) -> None:
     for folder in (host_key.parent, authorized.parent, sources):
         folder.mkdir(parents=True)
     for each in (host_key, key):
-        subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", each), check=True)
+        if not each.exists():
+            subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", each), check=True)
     (root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
     authorized.write_bytes(key.with_suffix(".pub").read_bytes())
     source = f"deb [trusted=yes] http://{OPERATOR}:{ARCHIVE_PORT}/ ./\n"
     (sources / "archive.list").write_text(source)
-    (work / "known_hosts").write_text(f"{MACHINE} {host_key.with_suffix('.pub').read_text()}")
+    with (work / "known_hosts").open("a") as known:
+        for name in (address, f"[{address}]:{SECOND_PORT}"):
+            known.write(f"{name} {host_key.with_suffix('.pub').read_text()}")
     (work / "ssh_config").write_text(SSH_CONFIGURATION.format(folder=work))
 
 
-def _wait_for_ssh(lab: MachineLab) -> None:
+def _wait_for_ssh(lab: MachineLab, host: str) -> None:
     deadline = time.monotonic() + 20
-    while lab.ssh("true").returncode != 0:
-        assert time.monotonic() < deadline, lab.ssh("true").stderr.decode()
+    while lab.ssh("true", host=host).returncode != 0:
+        assert time.monotonic() < deadline, lab.ssh("true", host=host).stderr.decode()
         time.sleep(0.2)

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from machine_lab import ARCHIVE_PORT, HOST, MACHINE, OPERATOR, MachineLab, Said, running_lab
+from machine_lab import (
+    ARCHIVE_PORT,
+    HOST,
+    MACHINE,
+    OPERATOR,
+    MachineLab,
+    expect_success,
+    running_lab,
+)
 
-# Take the last mark away as soon as the set has passed once with the repaired gate.
 pytestmark = [pytest.mark.root, pytest.mark.timeout(1800)]
 
 PROFILE = f"""\
@@ -78,34 +86,23 @@ WantedBy=multi-user.target
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineLab]:
     work = tmp_path_factory.mktemp("machine")
     with running_lab(work, ("apparmor", "nftables", "tor")) as lab:
-        put(lab, REPLACED, f"# {CANARY}\n", "0600")
+        lab.put(REPLACED, f"# {CANARY}\n", "0600")
         yield lab
 
 
-def write_profile(lab: MachineLab, text: str = PROFILE) -> Path:
-    profile = lab.work / "box.yaml"
-    profile.write_text(text)
-    return profile
-
-
-def put(lab: MachineLab, path: str, text: str, mode: str = "0644") -> None:
-    script = 'mkdir -p "${1%/*}" && cat > "$1" && chmod "$2" "$1"'
-    lab.machine.run("sh", "-c", script, "sh", path, mode, stdin=text.encode())
-
-
-def exists(lab: MachineLab, path: str) -> bool:
-    return lab.machine.try_run("test", "-e", path).returncode == 0
+@pytest.fixture(scope="module")
+def promise(lab: MachineLab) -> str:
+    """Give what a run on the stock machine would change; the machine stays as it was."""
+    before = tree_of(lab)
+    output = expect_success(lab.provision(lab.write_profile(PROFILE), "--check", "--diff"))
+    assert tree_of(lab) == before
+    return output
 
 
 def tree_of(lab: MachineLab) -> dict[str, str]:
     """Give path -> mode, owners and hash of all that does not change by itself."""
     found: dict[str, str] = json.loads(lab.machine.run("python3", "-B", "-c", TREE))
     return found
-
-
-def expect_success(said: Said) -> str:
-    assert said.status == 0, said.output + said.talk
-    return said.output
 
 
 def failures(lab: MachineLab, profile: Path) -> dict[str, str]:
@@ -124,17 +121,17 @@ def failures(lab: MachineLab, profile: Path) -> dict[str, str]:
 def test_profile_that_shuts_its_operator_out_is_refused(lab: MachineLab) -> None:
     before = tree_of(lab)
     other_port = PROFILE.replace("{sources: [10.77.0.0/24]}", "{port: 2222}")
-    said = lab.provision(write_profile(lab, other_port))
+    said = lab.provision(lab.write_profile(other_port))
     assert said.status == 3
     assert "box.yaml:7:25: error[way-in-closed]: `box` does not admit port `22`, by which " in (
         said.talk
     )
     assert "= hint: let `port` of `remote-access` have `22`" in said.talk
-    said = lab.provision(write_profile(lab, PROFILE.replace("10.77.0.0/24", "192.0.2.0/24")))
+    said = lab.provision(lab.write_profile(PROFILE.replace("10.77.0.0/24", "192.0.2.0/24")))
     assert said.status == 3
     assert f"= hint: let `sources` of `remote-access` have `{OPERATOR}`" in said.talk
     without = PROFILE.replace("  remote-access: {sources: [10.77.0.0/24]}\n", "")
-    said = lab.provision(write_profile(lab, without))
+    said = lab.provision(lab.write_profile(without))
     assert said.status == 3
     assert "= hint: add `remote-access: {port: 22}` under `components:`" in said.talk
     assert tree_of(lab) == before
@@ -142,59 +139,70 @@ def test_profile_that_shuts_its_operator_out_is_refused(lab: MachineLab) -> None
 
 def test_machine_of_another_suite_is_refused(lab: MachineLab) -> None:
     names = lab.machine.run("cat", "/etc/os-release")
-    put(lab, "/etc/os-release", names.replace("=trixie", "=bookworm"))
-    said = lab.provision(write_profile(lab))
-    put(lab, "/etc/os-release", names)
+    lab.put("/etc/os-release", names.replace("=trixie", "=bookworm"))
+    said = lab.provision(lab.write_profile(PROFILE))
+    lab.put("/etc/os-release", names)
     assert said.status == 5
     assert "the machine has the suite `bookworm`, the profile is for `trixie`" in said.talk
 
 
-def test_check_says_what_would_change_and_changes_nothing(lab: MachineLab) -> None:
-    before = tree_of(lab)
-    output = expect_success(lab.provision(write_profile(lab), "--check", "--diff"))
-    assert tree_of(lab) == before
-    assert f"+++ after: {TORRC}" in output
-    assert "+tor\n" in output
-    assert "+++ after: /etc/gnoppix/firewall.nft" in output
-    assert "bytes that others may not read" in output
-    assert "would change something" in output
+def named_in(output: str) -> tuple[set[str], set[str]]:
+    """Give the paths and the other things, units above all, whose differences are shown."""
+    shown = set(re.findall(r"^\+\+\+ after: (\S+)", output, re.MULTILINE))
+    paths = {name for name in shown if name.startswith("/")}
+    return paths, shown - paths
 
 
-def test_machine_gets_the_profile_and_a_second_run_changes_nothing(lab: MachineLab) -> None:
-    profile = write_profile(lab)
-    expect_success(lab.provision(profile))
+def test_check_says_what_would_change_and_changes_nothing(promise: str) -> None:
+    assert f"+++ after: {TORRC}" in promise
+    assert "+tor\n" in promise
+    assert "+++ after: /etc/gnoppix/firewall.nft" in promise
+    assert "bytes that others may not read" in promise
+    assert "would change something" in promise
+
+
+def test_machine_gets_the_profile_and_a_second_run_changes_nothing(
+    lab: MachineLab, promise: str
+) -> None:
+    profile = lab.write_profile(PROFILE)
+    promised, promised_units = named_in(promise)
+    changed, changed_units = named_in(expect_success(lab.provision(profile, "--diff")))
+    assert changed == promised
+    # A package may enable its unit itself, as the profile wants it: the run has less to do.
+    assert changed_units <= promised_units
+    assert "gnoppix-firewall.service" in changed_units
     ruleset = lab.machine.run("nft", "list", "table", "inet", "gnoppix")
     assert "ip saddr 10.77.0.0/24 tcp dport 22 accept" in ruleset
     assert lab.ssh("true").returncode == 0
     # Its package did not start it: the one start is with the profile's own settings.
     starts = lab.machine.run("journalctl", "--boot", "--output=cat")
     assert starts.count("Starting tor@default.service") == 1
-    assert not exists(lab, "/usr/sbin/policy-rc.d")
-    assert not exists(lab, "/var/lib/gnoppix/gate")
+    assert not lab.exists("/usr/sbin/policy-rc.d")
+    assert not lab.exists("/var/lib/gnoppix/gate")
     before = tree_of(lab)
     assert expect_success(lab.provision(profile)) == f"{MACHINE}: nothing to change\n"
     assert tree_of(lab) == before
 
 
 def test_verify_runs_the_checks_and_finds_no_drift(lab: MachineLab) -> None:
-    assert failures(lab, write_profile(lab)) == {}
+    assert failures(lab, lab.write_profile(PROFILE)) == {}
 
 
 def test_host_that_is_left_out_is_neither_visited_nor_judged(lab: MachineLab) -> None:
     """Nobody is at the other address, and by its port nobody would get in again."""
     other = ("--host", f"ssh://root@{OPERATOR}:2222")
-    said = lab.provision(write_profile(lab), *other, "--limit", MACHINE)
+    said = lab.provision(lab.write_profile(PROFILE), *other, "--limit", MACHINE)
     assert expect_success(said) == (
         f"{MACHINE}: nothing to change\n{OPERATOR}: left out by --limit\n"
     )
-    said = lab.provision(write_profile(lab), *other)
+    said = lab.provision(lab.write_profile(PROFILE), *other)
     assert said.status == 6
     assert f"error[unreachable]: `{OPERATOR}` cannot be reached: " in said.talk
 
 
 def test_drift_is_told_with_its_component_and_healed(lab: MachineLab) -> None:
-    profile = write_profile(lab)
-    put(lab, TORRC, "SOCKSPort 9999\n")
+    profile = lab.write_profile(PROFILE)
+    lab.put(TORRC, "SOCKSPort 9999\n")
     lab.machine.run("systemctl", "unmask", "ssh.socket")
     lab.machine.run("chmod", "0600", "/etc/gnoppix/egress.nft")
     said = lab.run("verify", profile, "--host", HOST, *lab.ssh_options, "--format", "json")
@@ -213,19 +221,22 @@ def test_drift_is_told_with_its_component_and_healed(lab: MachineLab) -> None:
     assert failures(lab, profile) == {}
 
 
-def test_gate_goes_back_when_nobody_gets_through(lab: MachineLab) -> None:
+@pytest.fixture(scope="module")
+def shut(lab: MachineLab) -> Path:
+    """Give the folder of a component that shuts everybody out."""
     folder = lab.work / "own" / "shut"
     unit = folder / "files/etc/systemd/system/shut.service"
     unit.parent.mkdir(parents=True)
     (folder / "component.yaml").write_text(SHUT)
     unit.write_text(SHUT_UNIT)
-    before = tree_of(lab)
-    profile = write_profile(lab, f"{PROFILE}  shut: {{}}\n")
-    options = ("--components", folder.parent, "--undo-after", "15")
-    said = lab.provision(profile, *options)
-    assert said.status == 5
-    told = ("nothing gets through the new gate", "it was: nobody came through in time")
-    assert any(each in said.talk for each in told), said.talk
+    return folder.parent
+
+
+def expect_return(lab: MachineLab) -> None:
+    """Wait until the machine is open again by itself, and see that nothing of the change is left.
+
+    Only why it went back is kept, for the next run to say.
+    """
     deadline = time.monotonic() + 60
     while lab.ssh("true").returncode != 0:
         assert time.monotonic() < deadline
@@ -233,12 +244,22 @@ def test_gate_goes_back_when_nobody_gets_through(lab: MachineLab) -> None:
     lab.machine.run("rm", "-r", "/var/lib/gnoppix/gate")
     record = json.loads(lab.machine.run("cat", "/var/lib/gnoppix/machine.json"))
     assert "/etc/systemd/system/shut.service" not in record["files"]
-    expect_success(lab.provision(write_profile(lab)))
+
+
+def test_gate_goes_back_when_nobody_gets_through(lab: MachineLab, shut: Path) -> None:
+    before = tree_of(lab)
+    profile = lab.write_profile(f"{PROFILE}  shut: {{}}\n")
+    said = lab.provision(profile, "--components", shut, "--undo-after", "15")
+    assert said.status == 5
+    told = ("nothing gets through the new gate", "it was: nobody came through in time")
+    assert any(each in said.talk for each in told), said.talk
+    expect_return(lab)
+    expect_success(lab.provision(lab.write_profile(PROFILE)))
     assert tree_of(lab) == before
 
 
 def test_interrupted_run_can_be_run_again(lab: MachineLab) -> None:
-    profile = write_profile(lab, PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150"))
+    profile = lab.write_profile(PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150"))
     command = lab.command("provision", profile, "--host", HOST, *lab.ssh_options)
     with subprocess.Popen(
         command, env=lab.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
@@ -256,7 +277,7 @@ def test_interrupted_run_can_be_run_again(lab: MachineLab) -> None:
 
 
 def test_rendered_tree_serves_an_inventory_of_ones_own(lab: MachineLab) -> None:
-    profile = write_profile(lab, PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150"))
+    profile = lab.write_profile(PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150"))
     tree = lab.work / "rendered"
     expect_success(lab.run("render", profile, "--target", "machine", "-o", tree))
     inventory = lab.work / "own.ini"
@@ -281,11 +302,11 @@ def test_rendered_tree_serves_an_inventory_of_ones_own(lab: MachineLab) -> None:
 
 def test_component_takes_away_what_it_brought(lab: MachineLab) -> None:
     gone = ("  tor: {mode: socks}\n", "  telemetry-off: {}\n")
-    profile = write_profile(lab, PROFILE.replace(gone[0], "").replace(gone[1], ""))
+    profile = lab.write_profile(PROFILE.replace(gone[0], "").replace(gone[1], ""))
     output = expect_success(lab.provision(profile, "--diff"))
     assert f"{TORRC} (tor is not in the profile)" in output
-    assert not exists(lab, TORRC)
-    assert not exists(lab, "/etc/systemd/system/tor@default.service.d/50-gnoppix-sandbox.conf")
+    assert not lab.exists(TORRC)
+    assert not lab.exists("/etc/systemd/system/tor@default.service.d/50-gnoppix-sandbox.conf")
     assert lab.machine.run("cat", REPLACED) == f"# {CANARY}\n"
     state = lab.machine.try_run("systemctl", "is-active", "tor@default.service").stdout
     assert state.strip() != "active"
@@ -296,7 +317,7 @@ def test_component_takes_away_what_it_brought(lab: MachineLab) -> None:
 
 
 def test_firewall_goes_too_and_leaves_the_machine_open(lab: MachineLab) -> None:
-    profile = write_profile(lab, "version: 1\nname: box\ncomponents:\n  telemetry-off: {}\n")
+    profile = lab.write_profile("version: 1\nname: box\ncomponents:\n  telemetry-off: {}\n")
     expect_success(lab.provision(profile))
     assert lab.machine.run("nft", "list", "tables") == ""
     assert lab.ssh("true").returncode == 0
