@@ -258,6 +258,30 @@ def test_gate_goes_back_when_nobody_gets_through(lab: MachineLab, shut: Path) ->
     assert tree_of(lab) == before
 
 
+def test_gate_goes_back_when_the_machine_restarts_before_anybody_got_through(
+    lab: MachineLab, shut: Path
+) -> None:
+    """The command is gone, and the machine has lost its power: only its own timer can help."""
+    before = tree_of(lab)
+    profile = lab.write_profile(f"{PROFILE}  shut: {{}}\n")
+    options = ("--components", shut, "--undo-after", "30")
+    command = lab.command("provision", profile, "--host", HOST, *lab.ssh_options, *options)
+    with subprocess.Popen(
+        command, env=lab.environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as run:
+        while not lab.exists("/var/lib/gnoppix/gate/ended.json"):
+            assert run.poll() is None
+            time.sleep(0.2)
+        os.kill(run.pid, signal.SIGKILL)
+    assert lab.ssh("true").returncode != 0
+    assert lab.exists("/var/lib/gnoppix/gate/before.json")
+    lab.machine.restart()
+    assert "shut" in lab.machine.run("journalctl", "--boot", "--output=cat", "--unit=shut.service")
+    expect_return(lab)
+    expect_success(lab.provision(lab.write_profile(PROFILE)))
+    assert tree_of(lab) == before
+
+
 def test_interrupted_run_can_be_run_again(lab: MachineLab) -> None:
     profile = lab.write_profile(PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150"))
     command = lab.command("provision", profile, "--host", HOST, *lab.ssh_options)

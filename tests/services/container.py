@@ -86,6 +86,11 @@ class Container:
                     group.rmdir()
             time.sleep(0.05)
 
+    def restart(self) -> None:
+        """Let it lose its power, and start it anew with what it has written."""
+        self.__exit__(None, None, None)
+        self.__enter__()
+
     def _groups(self) -> list[Path]:
         """Give the container's control groups, the deepest first."""
         tops = [each / self._group for each in HIERARCHIES if (each / self._group).is_dir()]
