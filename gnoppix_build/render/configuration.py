@@ -26,7 +26,7 @@ TEMPLATE_SUFFIX: Final = ".j2"
 FILES_FOLDER: Final = "files"
 _PLAIN_MODE: Final = 0o644
 _EXECUTABLE_MODE: Final = 0o755
-
+_GRUB_VARIABLE: Final = "GRUB_CMDLINE_LINUX_DEFAULT"
 
 _Variables = Mapping[str, Any]
 
@@ -88,6 +88,8 @@ def render_files(resolved: Resolved, reader: ComponentReader) -> Iterator[ImageF
         )
         variables = {**shared, "options": _option_variables(component), "header": header}
         yield from _render_declarations(component, header)
+        if resolved.target == "machine":
+            yield from _render_arguments(component, header)
         yield from _render_leaks(component, header)
         yield from _render_sandboxes(component, policy, header)
         yield from _render_folder(component, reader, environment, variables)
@@ -189,6 +191,20 @@ def _render_declarations(component: ResolvedComponent, header: str) -> Iterator[
         if text:
             content = "\n".join((header, *text, "")).encode()
             yield ImageFile(path, content, _PLAIN_MODE, "root", "root", component.name)
+
+
+def _render_arguments(component: ResolvedComponent, header: str) -> Iterator[ImageFile]:
+    """Write what a machine's boot loader is to give the kernel; an image's is told by its layout.
+
+    No argument has a character that a shell takes for its own within quotes. Source: "Simple
+    configuration handling" of GRUB's manual; grub-mkconfig of Debian reads this folder.
+    """
+    arguments = [argument for each in component.contributions for argument in each.kernel_arguments]
+    if arguments:
+        line = f'{_GRUB_VARIABLE}="${_GRUB_VARIABLE} {" ".join(arguments)}"'
+        content = f"{header}\n{line}\n".encode()
+        path = f"/etc/default/grub.d/60-gnoppix-{component.name}.cfg"
+        yield ImageFile(path, content, _PLAIN_MODE, "root", "root", component.name)
 
 
 def _render_leaks(component: ResolvedComponent, header: str) -> Iterator[ImageFile]:

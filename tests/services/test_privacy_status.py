@@ -113,6 +113,7 @@ class Machine:
     settings: Mapping[str, str] = field(default_factory=lambda: SETTINGS)
     modules: str = "nf_tables 1 0 - Live 0x0\n"
     arguments: str = "quiet init_on_free=1\n"
+    menu: str | None = None
     cards: Sequence[str] = ("ens3",)
 
     def run(self, command: Sequence[str]) -> str | None:
@@ -135,6 +136,7 @@ def faults(machine: Machine, folder: Path, **expected: Any) -> list[tuple[str, s
         **machine.settings,
         "/proc/modules": machine.modules,
         "/proc/cmdline": machine.arguments,
+        **({"/boot/grub/grub.cfg": machine.menu} if machine.menu else {}),
     }
     for path, text in files.items():
         target = folder / path.lstrip("/")
@@ -242,6 +244,21 @@ NETWORK = "network policy"
             Machine(arguments="quiet init_on_free=10\n"),
             ("relay", "init_on_free=1", "the kernel was started without it"),
             id="argument",
+        ),
+        pytest.param(
+            Machine(
+                arguments="quiet\n", menu="\n\tlinux\t/vmlinuz root=/dev/vda1 init_on_free=1\n"
+            ),
+            (
+                *("relay", "init_on_free=1"),
+                "the kernel was started without it, and gets it at the next start",
+            ),
+            id="argument-of-the-next-start",
+        ),
+        pytest.param(
+            Machine(arguments="quiet\n", menu="linux /vmlinuz\nlinux /old init_on_free=1\n"),
+            ("relay", "init_on_free=1", "the kernel was started without it"),
+            id="argument-of-another-kernel",
         ),
         pytest.param(
             Machine(sockets=SOCKETS[1:]),

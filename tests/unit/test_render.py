@@ -109,6 +109,19 @@ def test_render_yields_the_whole_tree() -> None:
     assert variables.startswith(b"---\ngnoppix_components: !unsafe\n")
 
 
+def test_machine_gets_its_kernel_arguments_by_its_boot_loader() -> None:
+    machine = replace(make_resolved(make_component("one")), target="machine")
+    files = render(machine, None, {}, Folders({})).configuration
+    assert [(file.path, file.content.decode(), file.mode, file.origin) for file in files] == [
+        (
+            "/etc/default/grub.d/60-gnoppix-one.cfg",
+            f'{HEADER}GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT quiet"\n',
+            0o644,
+            "one",
+        )
+    ]
+
+
 def test_ansible_reads_the_variables_as_they_are() -> None:
     tree = render(make_resolved(make_component("one")), None, {}, Folders(FILES))
     read = DataLoader().load(tree.files["project/group_vars/all.yml"].decode())

@@ -27,6 +27,7 @@ UNIT_FOLDERS: Final = ("/etc/systemd/system/", "/usr/lib/systemd/system/")
 # A second profile, and its components, take the place of the first one's.
 PROFILE_ON_A_MACHINE: Final = "gnoppix-profile"
 APPARMOR: Final = "/etc/apparmor.d"
+BOOT_LOADER: Final = "/etc/default/grub.d/"
 PYTHON: Final = b"#!/usr/bin/python3"
 # What every Debian system has is no dependency. Source: Debian policy 3.8, 7.3.1.
 ESSENTIAL: Final = frozenset(
@@ -137,6 +138,7 @@ class _Writer:
             "apparmor_profiles": shlex.join(
                 p for p in paths if str(PurePath(p).parent) == APPARMOR
             ),
+            "boot_loader_files": [path for path in paths if path.startswith(BOOT_LOADER)],
             "enabled": shlex.join(sorted({u for each in contributions for u in each.units.enable})),
             "tmpfiles": shlex.join(path for path in paths if path.startswith("/etc/tmpfiles.d/")),
         }

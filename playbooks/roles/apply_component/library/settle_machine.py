@@ -13,6 +13,8 @@ description:
   - Files and units that the record has and the profile has not go back to what they were.
   - AppArmor profiles, kernel settings and temporary folders are read anew before any unit starts.
     Units of components whose files changed are stopped, then all that is enabled is started.
+  - The boot loader writes its menu anew when its files changed; nothing happens without one, or in
+    a container.
 options:
   files:
     description: The paths of all files that the profile brings outside the gate.
@@ -28,6 +30,12 @@ options:
     description: Only start what is enabled, and say what of it fails.
     type: bool
     default: false
+"""
+RETURN = """
+awaits_start:
+  description: Whether the kernel gets other arguments from the next start on.
+  type: bool
+  returned: always
 """
 UNIT_OPTIONS = {
     "unit": {"type": "str", "required": True},
@@ -46,7 +54,10 @@ def start(wanted):
 
 
 def settle(wanted, record, gone_files, gone_units, to_set):
-    """Do it; whatever is interrupted is done again by the next run."""
+    """Do it; whatever is interrupted is done again by the next run.
+
+    Tells whether the kernel gets other arguments from the next start on.
+    """
     changed = record.unsettled_of("ordinary")
     stirred = {record.files[path]["component"] for path in changed}
     for unit in gone_units:
@@ -55,6 +66,7 @@ def settle(wanted, record, gone_files, gone_units, to_set):
     for path in gone_files:
         record.give_back_file(path)
     units.read_files([*changed, *gone_files])
+    awaits_start = units.write_boot_menu([*changed, *gone_files])
     for unit in to_set:
         units.set_unit(unit["unit"], unit["wanted"])
     units.run("systemctl", "daemon-reload")
@@ -65,6 +77,7 @@ def settle(wanted, record, gone_files, gone_units, to_set):
     settled = {*changed, *gone_files}
     record.unsettled = [path for path in record.unsettled if path not in settled]
     record.save()
+    return awaits_start
 
 
 def main():
@@ -87,7 +100,7 @@ def main():
         if module.params["is_start"]:
             if not module.check_mode:
                 start(wanted)
-            module.exit_json(changed=False)
+            module.exit_json(changed=False, awaits_start=False)
         record = Record.load()
         paths = frozenset(module.params["files"])
         gone_files = [*record.gone_files("ordinary", paths), *record.gone_files("apt", paths)]
@@ -116,11 +129,14 @@ def main():
             for unit in gone_units
         ]
         is_changed = bool(diff or record.unsettled_of("ordinary"))
+        awaits_start = False
         if is_changed and not module.check_mode:
-            settle(wanted, record, gone_files, gone_units, to_set)
+            awaits_start = settle(wanted, record, gone_files, gone_units, to_set)
     except (OSError, ValueError, units.Refused) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=is_changed, diff=diff if module._diff else [])
+    module.exit_json(
+        changed=is_changed, awaits_start=awaits_start, diff=diff if module._diff else []
+    )
 
 
 if __name__ == "__main__":

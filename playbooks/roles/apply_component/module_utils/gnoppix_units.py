@@ -12,6 +12,8 @@ ENABLED = frozenset(
 MASKED = frozenset(("masked", "masked-runtime"))
 APPARMOR_FOLDER = "/etc/apparmor.d/"
 APPARMOR = "/sys/kernel/security/apparmor/profiles"
+BOOT_LOADER_FOLDER = "/etc/default/grub.d/"
+WRITE_BOOT_MENU = "/usr/sbin/update-grub"
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     "HOME": "/root",
@@ -124,6 +126,25 @@ def read_files(paths):
         # Source: systemd-tmpfiles(8), "Exit status": 65 and 73 for lines that could not be kept.
         run("systemd-tmpfiles", "--create", *folders, good=(0, 65, 73))
     run("systemctl", "daemon-reload")
+
+
+def write_boot_menu(paths):
+    """Let the boot loader read its files among the paths; tells whether the next start will.
+
+    A container is started by its host, whatever boot loader is installed in it.
+    """
+    if not any(path.startswith(BOOT_LOADER_FOLDER) for path in paths):
+        return False
+    if not os.path.exists(WRITE_BOOT_MENU) or is_container():
+        return False
+    run(WRITE_BOOT_MENU)
+    return True
+
+
+def is_container():
+    """Tell whether the machine is a container. Source: systemd-detect-virt(1), 1 for `none`."""
+    said = run("systemd-detect-virt", "--container", good=(0, 1))
+    return said.strip() != "none"
 
 
 def start_enabled(names):
