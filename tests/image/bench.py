@@ -18,6 +18,8 @@ from gnoppix_build.effects.results import sha256_of
 
 PROJECT = Path(__file__).parents[2]
 EVERYTHING = PROJECT / "tests" / "profiles" / "everything.yaml"
+FURTHER = tuple(sorted(path for path in EVERYTHING.parent.glob("*.yaml") if path != EVERYTHING))
+"""Profiles with options that no shipped one has; built and booted in a run of all."""
 WANTED_PROFILES = "GNOPPIX_BUILD_TEST_PROFILES"
 BUDGETS_S = {"cold build": 480, "build": 420, "verification": 1200}
 

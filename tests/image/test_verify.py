@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from bench import Bench, Built, Verified, wants_all_profiles
+from bench import FURTHER, Bench, Built, Verified, wants_all_profiles
 
 from gnoppix_build.cli import session
 
@@ -40,6 +40,17 @@ def test_shipped_profile_passes_every_check(
     assert verified.faults == []
     assert verified.command.status == 0, verified.command.talk
     assert {name for name, _ in verified.checked} == expected_parts(shipped_profile)
+
+
+@pytest.mark.skipif(not wants_all_profiles(), reason="in a run of all profiles only")
+@pytest.mark.parametrize("profile", FURTHER, ids=lambda path: path.stem)
+def test_further_options_pass_every_check(bench: Bench, cold_build: Built, profile: Path) -> None:
+    """One boot, from BIOS, shows them; the tools of the first build are in the store by now."""
+    assert cold_build.bench == bench
+    verified = bench.build(profile, bench.folder / profile.stem).verify("static", "boot")
+    assert verified.faults == []
+    assert verified.command.status == 0, verified.command.talk
+    assert {name for name, _ in verified.checked} == expected_parts(profile)
 
 
 def test_changed_image_is_refused(cold_build: Built, tmp_path: Path) -> None:
