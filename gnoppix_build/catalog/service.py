@@ -35,8 +35,9 @@ class Service(Declaration):
     `drops_privileges`: it starts as root and becomes `user` by itself. `capabilities` bounds it,
     `ambient` are those that it has from the start; `writes` are paths that it may write, and
     `sees_sockets` Unix sockets of others that it may reach (with `{model}` as in `sockets`).
-    `exposure` is the most that systemd-analyze(1), "security", may say of it; more than 2.0 needs
-    `because`.
+    With `mounts` it mounts where everybody sees it, so nothing is hidden from it; with
+    `sandbox: off` it stays as its package has it. `exposure` is the most that systemd-analyze(1),
+    "security", may say of it; more than 2.0 needs `because`.
     """
 
     unit: UnitName
@@ -50,4 +51,6 @@ class Service(Declaration):
     exposure: Exposure
     because: Line = ""
     namespace: Namespace = "system"
+    mounts: Switch = False
+    sandbox: Switch = True
     when: Condition = Field(default_factory=dict)

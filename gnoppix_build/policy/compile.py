@@ -185,6 +185,8 @@ class _Compiler:
                         exposure=each.exposure,
                         because=each.because,
                         namespace=self.card_namespace if each.user in linking else namespace,
+                        mounts=each.mounts,
+                        has_sandbox=each.sandbox,
                     )
 
     def tunnels(self) -> Iterator[str]:

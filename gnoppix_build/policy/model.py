@@ -171,6 +171,8 @@ class PolicyService:
     exposure: int
     because: str
     namespace: Namespace = "system"
+    mounts: bool = False
+    has_sandbox: bool = True
 
 
 @dataclass(frozen=True, slots=True, order=True)

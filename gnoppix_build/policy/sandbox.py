@@ -51,6 +51,23 @@ _ADDING: Final = frozenset(
         "SystemCallFilter",
     )
 )
+# Each needs a mount namespace of the unit's own. Source: systemd.exec(5).
+_OWN_MOUNTS: Final = frozenset(
+    (
+        "InaccessiblePaths",
+        "PrivateDevices",
+        "PrivateTmp",
+        "ProcSubset",
+        "ProtectControlGroups",
+        "ProtectHome",
+        "ProtectKernelLogs",
+        "ProtectKernelModules",
+        "ProtectKernelTunables",
+        "ProtectProc",
+        "ProtectSystem",
+        "TemporaryFileSystem",
+    )
+)
 _HIDDEN_ALWAYS: Final = ("/run/dbus", "/run/podman", "/run/systemd/resolve", "/run/user")
 _HIDDEN_SOCKET: Final = "-/run/docker.sock"
 _SYSTEMD: Final = PurePosixPath("/run/systemd")
@@ -90,7 +107,12 @@ def _settings(policy: Policy, service: PolicyService) -> Mapping[str, tuple[str,
     settings |= _sockets(policy, service)
     if service.writes:
         settings["ReadWritePaths"] = (" ".join(service.writes),)
-    return {setting: values for setting, values in settings.items() if values}
+    left_out = _OWN_MOUNTS if service.mounts else frozenset[str]()
+    return {
+        setting: values
+        for setting, values in settings.items()
+        if values and setting not in left_out
+    }
 
 
 def _privileges(service: PolicyService) -> Mapping[str, tuple[str, ...]]:

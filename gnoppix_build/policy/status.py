@@ -52,7 +52,7 @@ def _describe(component: ResolvedComponent, policy: Policy) -> Data:
         "sandboxed": [
             each.unit
             for each in policy.services
-            if each.component == component.name and "@." not in each.unit
+            if each.component == component.name and each.has_sandbox and "@." not in each.unit
         ],
         "sysctl": {key: settings[key] for key in sorted(settings)},
         "blocked_modules": _union(part.blocked_modules for part in parts),

@@ -217,7 +217,7 @@ def _render_sandboxes(
     component: ResolvedComponent, policy: Policy, header: str
 ) -> Iterator[ImageFile]:
     for service in policy.services:
-        if service.component == component.name:
+        if service.component == component.name and service.has_sandbox:
             path = f"/etc/systemd/system/{service.unit}.d/{DROP_IN}"
             content = f"{header}\n{format_drop_in(policy, service)}".encode()
             yield ImageFile(path, content, _PLAIN_MODE, "root", "root", component.name)

@@ -88,7 +88,12 @@ def _sandbox(service: Service) -> Iterator[str]:
     account = f"user {service.user}" + (
         ", which it becomes by itself" if service.drops_privileges else ""
     )
+    if not service.sandbox:
+        yield f"{service.unit}: {account}, without a sandbox{condition(service.when)}"
+        return
     yield f"{service.unit}: {account}{condition(service.when)}"
+    if service.mounts:
+        yield f"{service.unit} mounts for everybody: nothing is hidden from it"
     lists: dict[str, Iterable[str]] = {
         "may keep": service.capabilities,
         "starts with": service.ambient,

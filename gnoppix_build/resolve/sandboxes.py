@@ -13,7 +13,11 @@ from gnoppix_build.resolve.selection import Selection
 def check_sandboxes(selection: Selection) -> Iterator[Diagnostic]:
     """Find components with units of their own, none of which relaxes what a need asks for."""
     for component in selection.components:
-        services = [each for each in component.manifest.services if component.holds(each.when)]
+        services = [
+            each
+            for each in component.manifest.services
+            if each.sandbox and component.holds(each.when)
+        ]
         for part in component.parts:
             for index, need in enumerate(part.contribution.needs):
                 known = selection.catalog.features.get(need.name)

@@ -10,6 +10,7 @@ from ansible.parsing.dataloader import DataLoader
 from jinja2 import UndefinedError
 
 from gnoppix_build.catalog.manifest import Group, Manifest, Units, User
+from gnoppix_build.catalog.service import Service
 from gnoppix_build.diagnostics import Span
 from gnoppix_build.language.node import Table
 from gnoppix_build.lock.model import Lock, Package, PackageSet
@@ -120,6 +121,20 @@ def test_machine_gets_its_kernel_arguments_by_its_boot_loader() -> None:
             "one",
         )
     ]
+
+
+@pytest.mark.parametrize("has_sandbox", [True, False])
+def test_service_without_a_sandbox_stays_as_its_package_has_it(has_sandbox: bool) -> None:
+    component = make_component("one")
+    service = Service.model_validate(
+        {"unit": "x.service", "user": "someone", "sandbox": has_sandbox, "exposure": "1.5"}
+    )
+    bare = replace(
+        component, manifest=component.manifest.model_copy(update={"services": (service,)})
+    )
+    files = render(make_resolved(bare), None, {}, Folders({})).configuration
+    drop_in = "/etc/systemd/system/x.service.d/60-gnoppix-sandbox.conf"
+    assert [file.path for file in files] == ([drop_in] if has_sandbox else [])
 
 
 def test_ansible_reads_the_variables_as_they_are() -> None:

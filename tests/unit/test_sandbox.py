@@ -194,3 +194,17 @@ def test_service_beneath_a_tunnel_waits_for_its_namespace() -> None:
         "[Unit]\nAfter=gnoppix-carrier.service\nRequires=gnoppix-carrier.service\n\n[Service]\n"
     )
     assert "NetworkNamespacePath=/run/netns/carrier\n" in text
+
+
+def test_unit_that_mounts_for_everybody_has_no_mounts_of_its_own() -> None:
+    """What needs a mount namespace is left out; the rest of the sandbox stays."""
+    mounting = replace(
+        SERVICE, user="root", capabilities=("CAP_SYS_ADMIN",), writes=(), mounts=True
+    )
+    left = settings(EMPTY, replace(mounting, mounts=False)).keys() - settings(EMPTY, mounting)
+    assert left == {
+        *("InaccessiblePaths", "PrivateDevices", "PrivateTmp", "ProcSubset", "TemporaryFileSystem"),
+        *("ProtectControlGroups", "ProtectHome", "ProtectProc", "ProtectSystem"),
+        *("ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables"),
+    }
+    assert settings(EMPTY, mounting)["NoNewPrivileges"] == ["yes"]
