@@ -4,16 +4,25 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
 from card_container import CARD, MEMBER, STRANGER, CardContainer, make_card_root, wait_until
 
-from gnoppix_build.effects.hostile_lan import GATEWAY, GUEST
+from gnoppix_build.effects.hostile_lan import (
+    EVIL_DOMAIN,
+    EVIL_PREFIX,
+    EVIL_RESOLVER,
+    GATEWAY,
+    GUEST,
+)
 
 pytestmark = pytest.mark.root
 MANAGERS = ("networkd", "network-manager")
-ARP, IPV4 = b"\x08\x06", b"\x08\x00"
+ARP, IPV4, IPV6 = b"\x08\x06", b"\x08\x00", b"\x86\xdd"
+# Of IPv6: options for each hop, before a report of groups, and ICMPv6.
+NEXT_HEADER, NEIGHBOURS_ONLY = 20, {0, 58}
 CHAIN = f"gnoppix-egress@{CARD}.service"
 HAND_OVER = f"gnoppix-hand-over@{CARD}.service"
 CONSENT = "gnoppix-network-consent.service"
@@ -78,6 +87,32 @@ def test_card_tells_nothing_and_believes_nothing(
         f"10.0.2.0/24 dev {CARD}",
         f"{GATEWAY.ipv4} dev {CARD}",
     }
+
+
+def test_private_ipv6_tells_nothing_of_the_card(boot_container: BootContainer) -> None:
+    """An address and the router are taken of a router that lies, and nothing else."""
+    lab = boot_container(manager="networkd", ipv6="private")
+    lab.plug_card()
+
+    def addresses() -> list[IPv6Address]:
+        found = lab.link()["addr_info"]
+        return [IPv6Address(each["local"]) for each in found if each["family"] == "inet6"]
+
+    told = EVIL_PREFIX.packed[:8]
+    wait_until(lambda: any(each.packed[:8] == told for each in addresses()), "a prefix", 40)
+    hardware = bytes.fromhex(lab.link()["address"].replace(":", ""))
+    # Source: RFC 4291, appendix A.
+    of_the_card = bytes((hardware[0] ^ 2, *hardware[1:3], 0xFF, 0xFE, *hardware[3:]))
+    assert [each for each in addresses() if each.packed[8:] == of_the_card] == []
+    assert [frame for frame in lab.frames if of_the_card in frame] == []
+    spoken = {frame[NEXT_HEADER] for frame in lab.frames if frame[12:14] == IPV6}
+    assert 58 in spoken
+    assert spoken <= NEIGHBOURS_ONLY
+    read = ("sh", "-c", "cat /etc/resolv.conf /run/systemd/netif/links/*")
+    known = "\n".join((*lab.routes(), lab.run(*read)))
+    assert [lie for lie in (str(EVIL_RESOLVER), EVIL_DOMAIN) if lie in known] == []
+    prefix = str(EVIL_PREFIX).removesuffix(":")
+    assert [route for route in lab.routes() if prefix in route] == []
 
 
 @pytest.mark.parametrize("manager", MANAGERS)
