@@ -4,11 +4,12 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gnoppix_build.checks.programs import command_of
+from gnoppix_build.plan.steps import PLACED_MODE
 from gnoppix_build.render.described import MachineUnit
 from gnoppix_build.render.tree import ImageFile
 from gnoppix_build.report.finding import Finding
@@ -20,10 +21,22 @@ MASKED = frozenset(("masked", "masked-runtime"))
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedFile:
+    """A file of a machine, known by its digest."""
+
+    path: str
+    mode: int
+    owner: str
+    group: str
+    sha256: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """What a profile wants on a machine."""
 
-    files: Sequence[ImageFile]
+    files: Sequence[ExpectedFile]
     units: Sequence[MachineUnit]
 
     def question(self) -> str:
@@ -33,6 +46,29 @@ class Expected:
             "units": [unit.unit for unit in self.units],
         }
         return command_of("read_machine", json.dumps(asked))
+
+
+def expect_files(
+    configuration: Iterable[ImageFile], payloads: Mapping[str, str], digests: Mapping[str, str]
+) -> tuple[ExpectedFile, ...]:
+    """Expect configuration, and payloads: `payloads` maps a path to its component."""
+    return (
+        *(
+            ExpectedFile(
+                file.path,
+                file.mode,
+                file.owner,
+                file.group,
+                hashlib.sha256(file.content).hexdigest(),
+                file.origin,
+            )
+            for file in configuration
+        ),
+        *(
+            ExpectedFile(path, PLACED_MODE, "root", "root", digests[path], component)
+            for path, component in payloads.items()
+        ),
+    )
 
 
 def judge_drift(expected: Expected, seen: Mapping[str, Any]) -> list[Finding]:
@@ -62,7 +98,7 @@ def _files(expected: Expected, seen: Mapping[str, Any]) -> Iterator[Finding]:
             "mode": f"{file.mode:04o}",
             "owner": file.owner,
             "group": file.group,
-            "sha256": hashlib.sha256(file.content).hexdigest(),
+            "sha256": file.sha256,
         }
         lacks = [
             "other bytes" if key == "sha256" else f"{key} `{found[key]}`, not `{value}`"

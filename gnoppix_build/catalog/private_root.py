@@ -4,7 +4,7 @@
 Source: systemd.exec(5), `RootImage=`.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from gnoppix_build.catalog.declaration import Declaration
 from gnoppix_build.language.leaves import Name, PackageName, SystemPath, matching
@@ -21,6 +21,8 @@ _LIBRARY = matching(
 )
 Library = Annotated[str, _LIBRARY[0], _LIBRARY[1]]
 
+ROOTS_FOLDER: Final = "/usr/lib/gnoppix/private-roots"
+
 
 class PrivateRoot(Declaration):
     """A small root of its own for the units of a component.
@@ -35,3 +37,8 @@ class PrivateRoot(Declaration):
     keeps: tuple[KeptPath, ...]
     stand_ins: tuple[Library, ...] = ()
     mounts: tuple[SystemPath, ...] = ()
+
+
+def path_of_root(component: str) -> str:
+    """Give the place of a component's private root on a system."""
+    return f"{ROOTS_FOLDER}/{component}.squashfs"

@@ -13,9 +13,15 @@ from gnoppix_build.cli import session
 from gnoppix_build.effects.faults import Fault
 from gnoppix_build.lock.model import Lock
 from gnoppix_build.lock.text import MalformedLock, format_lock, parse_lock
-from gnoppix_build.lock.wanted import is_current, wanted_models, wanted_packages, wanted_roots
+from gnoppix_build.lock.wanted import (
+    has_roots,
+    is_current,
+    wanted_models,
+    wanted_packages,
+    wanted_roots,
+)
 from gnoppix_build.plan.make import ToolVersions
-from gnoppix_build.resolve.model import Resolved
+from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 
 
 class LockMistake(Fault):
@@ -78,6 +84,32 @@ def find_lock(profile: str, resolved: Resolved, folder: Path | None) -> Lock | N
 def require_lock(profile: str, resolved: Resolved, folder: Path | None) -> Lock:
     """Find a lock, or make one."""
     return find_lock(profile, resolved, folder) or make_fresh_lock(resolved)
+
+
+def require_lock_of_roots(profile: str, resolved: Resolved) -> Lock:
+    """Find a lock of the private roots, or make one and keep it: a machine keeps what it has.
+
+    It is the profile's own, which may be that of its image, or the last one that was made.
+    """
+    own = lock_beside(profile, resolved)
+    kept = session.cache_folder() / "locks" / f"{resolved.name}.lock"
+    for path in (own, kept):
+        if path.exists():
+            lock = read_lock(path)
+            if has_roots(lock, resolved, tools_wanted()):
+                return lock
+            if path == own:
+                raise LockMistake(
+                    f"the profile asks for other private roots than `{own}` holds",
+                    hint=f"build-image lock --update {profile}",
+                )
+    lock = make_fresh_lock(replace(resolved, components=_with_roots(resolved), packages=()))
+    write_lock(lock, kept)
+    return lock
+
+
+def _with_roots(resolved: Resolved) -> tuple[ResolvedComponent, ...]:
+    return tuple(each for each in resolved.components if each.manifest.private_root is not None)
 
 
 def read_lock(path: Path) -> Lock:

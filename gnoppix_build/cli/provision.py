@@ -11,9 +11,11 @@ import click
 from gnoppix_build.app.assembly import render_profile
 from gnoppix_build.app.provision import Host, check_hosts, find_hosts
 from gnoppix_build.cli import session
+from gnoppix_build.cli.payloads import require_payloads
 from gnoppix_build.effects.ansible import Change, Listener, PlayOptions, provision
 from gnoppix_build.effects.ansible_pattern import select_hosts
 from gnoppix_build.effects.machine import agent_socket, opened_shell, read_visit
+from gnoppix_build.effects.payloads import write_payloads
 from gnoppix_build.effects.workshop import write_tree
 from gnoppix_build.language.suggestion import did_you_mean
 from gnoppix_build.policy.way_in import Session
@@ -79,6 +81,7 @@ def provision_machines(
     session.show_diagnostics(faults, resolution.sources)
     if faults:
         raise click.exceptions.Exit(session.PROFILE_MISTAKES)
+    payloads = require_payloads(profile, resolved)
     reader = session.make_reader(profile, folders)
     tree = render_profile(resolved, None, session.data_folder("playbooks"), reader)
     logs = session.cache_folder() / "logs" / resolved.name
@@ -87,6 +90,7 @@ def provision_machines(
     with tempfile.TemporaryDirectory(prefix="gnoppix-provision-") as scratch:
         folder = Path(scratch) / "rendered"
         write_tree(tree.files, folder)
+        write_payloads(payloads, folder, is_linked=True)
         return provision(
             folder,
             machines.inventory_of(hosts, undo_after),

@@ -4,10 +4,11 @@
 import json
 from pathlib import Path
 
-from gnoppix_build.app.drift import Expected, judge_drift
+from gnoppix_build.app.drift import Expected, expect_files, judge_drift
 from gnoppix_build.app.verify import check_machine, check_machine_files, plan_checks
 from gnoppix_build.checks.context import CheckContext
 from gnoppix_build.cli import session
+from gnoppix_build.cli.payloads import require_digests
 from gnoppix_build.cli.progress import CheckProgress
 from gnoppix_build.effects.faults import CommandFault
 from gnoppix_build.effects.machine import UnreachableFault, opened_shell
@@ -30,7 +31,10 @@ def verify_machine(
     reader = session.make_reader(profile, folders)
     files = render_configuration(resolved, reader)
     components = describe_components(resolved, files, frozenset())
-    expected = Expected(files, describe_machine(resolved, components, "").units)
+    payloads = {path: each.name for each in components for path in each.payloads}
+    digests = require_digests(profile, resolved)
+    units = describe_machine(resolved, components, "").units
+    expected = Expected(expect_files(files, payloads, digests), units)
     checks = plan_checks(resolved, CheckProgress().tell)
     with opened_shell(address, ssh_configuration) as shell:
         answer = shell.run(expected.question())

@@ -51,13 +51,20 @@ def is_current(lock: Lock, resolved: Resolved, tools: tuple[str, ...]) -> bool:
     """Tell whether a lock was made for exactly what a profile asks for now."""
     wanted = wanted_packages(resolved)
     return (
-        (lock.suite, lock.architecture) == (resolved.suite, resolved.architecture)
-        and lock.base.wanted == wanted.base
+        lock.base.wanted == wanted.base
         and lock.packages.wanted == wanted.packages
+        and lock.models == wanted_models(resolved)
+        and has_roots(lock, resolved, tools)
+    )
+
+
+def has_roots(lock: Lock, resolved: Resolved, tools: tuple[str, ...]) -> bool:
+    """Tell whether a lock holds the private roots that a profile asks for, whatever else it has."""
+    return (
+        (lock.suite, lock.architecture) == (resolved.suite, resolved.architecture)
         and lock.tools.wanted == tools
         and {root.component: _asked(root) for root in lock.private_roots}
         == {name: (root.suite, {*root.packages}) for name, root in wanted_roots(resolved).items()}
-        and lock.models == wanted_models(resolved)
     )
 
 

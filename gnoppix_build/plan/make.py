@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from gnoppix_build.catalog.private_root import PrivateRoot
 from gnoppix_build.lock.model import Lock, PackageSet
-from gnoppix_build.plan.payloads import plan_models, plan_private_roots
+from gnoppix_build.plan.payloads import plan_models, plan_private_roots, plan_root
 from gnoppix_build.plan.steps import (
     Apply,
     Bootstrap,
@@ -55,8 +56,8 @@ def make_plan(
     tree: RenderedTree, lock: Lock, compression: Compression, versions: ToolVersions
 ) -> Plan:
     """Order the steps: tools, base, packages, payloads, configuration, initrd, image."""
-    common = {"epoch": str(lock.epoch), "gnoppix-build": versions.gnoppix_build}
-    tools = _layer_steps(Bootstrap("tools", lock.tools.packages, ""), lock.tools, common, {})
+    common = _common_inputs(lock, versions)
+    tools = _tools_steps(lock, common)
     packing = {"tools": tools[-1].digest}
     base = _layer_steps(
         Bootstrap("base", lock.base.packages, tree.sysusers.get("base", "")),
@@ -84,6 +85,32 @@ def make_plan(
     made = tuple(step for steps in layers for step in steps)
     steps = (*tools, *made, initrd, image)
     return Plan(tree.profile, lock.epoch, steps)
+
+
+def make_roots_plan(
+    profile: str,
+    roots: Mapping[str, PrivateRoot],
+    lock: Lock,
+    compression: Compression,
+    versions: ToolVersions,
+) -> Plan:
+    """Order the steps that make only the private roots: the very ones of an image's plan."""
+    common = _common_inputs(lock, versions)
+    tools = _tools_steps(lock, common)
+    packing = {"tools": tools[-1].digest}
+    made = (
+        plan_root(locked, roots[locked.component], common, packing, compression)
+        for locked in lock.private_roots
+    )
+    return Plan(profile, lock.epoch, (*tools, *(step for steps in made for step in steps)))
+
+
+def _common_inputs(lock: Lock, versions: ToolVersions) -> Mapping[str, str]:
+    return {"epoch": str(lock.epoch), "gnoppix-build": versions.gnoppix_build}
+
+
+def _tools_steps(lock: Lock, common: Mapping[str, str]) -> tuple[Step, Step, Step]:
+    return _layer_steps(Bootstrap("tools", lock.tools.packages, ""), lock.tools, common, {})
 
 
 def _layer_steps(

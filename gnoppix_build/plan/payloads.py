@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Final
 
 from gnoppix_build.catalog.model import path_of_model
+from gnoppix_build.catalog.private_root import PrivateRoot, path_of_root
 from gnoppix_build.lock.model import LockedRoot
 from gnoppix_build.plan.steps import (
     PLACED_MODE,
@@ -23,8 +23,6 @@ from gnoppix_build.plan.steps import (
 from gnoppix_build.render.tree import RenderedTree
 from gnoppix_build.resolve.models import ChosenModel
 
-ROOTS_FOLDER: Final = "/usr/lib/gnoppix/private-roots"
-
 
 def plan_private_roots(
     tree: RenderedTree,
@@ -36,28 +34,50 @@ def plan_private_roots(
     """Plan a layer for each private root; the last step of each packs the layer."""
     for locked in roots:
         root = tree.private_roots[locked.component]
-        layer = f"root-{locked.component}"
-        packages = digest_of([asdict(package) for package in locked.packages])
-        fetch = Step(
-            f"fetch {layer}",
-            Fetch(layer, locked.packages),
-            f"{len(locked.packages)} packages of {locked.suite}",
-            {"packages": packages},
-        )
-        unpack = Step(
-            f"unpack {layer}",
-            Unpack(layer, locked.packages, root),
-            f"what `{locked.component}` runs in, apart from the system",
-            {**inputs, **packing, "packages": packages, "root": digest_of(root.model_dump())},
-        )
-        pack = Step(
-            f"pack {layer} root",
-            PackLayer(layer, unpack.id, compression),
-            "a squashfs for RootImage=",
-            {**packing, "compression": compression, "tree": unpack.digest},
-        )
-        path = f"{ROOTS_FOLDER}/{locked.component}.squashfs"
-        yield (fetch, unpack, pack, *place_file(layer, path, pack, inputs, packing))
+        steps = plan_root(locked, root, inputs, packing, compression)
+        layer, path = layer_of_root(locked.component), path_of_root(locked.component)
+        yield (*steps, *place_file(layer, path, steps[-1], inputs, packing))
+
+
+def layer_of_root(component: str) -> Layer:
+    """Name the layer that carries a component's private root."""
+    return f"root-{component}"
+
+
+def step_of_root(component: str) -> str:
+    """Name the step that packs a component's private root as a file."""
+    return f"pack {layer_of_root(component)} root"
+
+
+def plan_root(
+    locked: LockedRoot,
+    root: PrivateRoot,
+    inputs: Mapping[str, str],
+    packing: Mapping[str, str],
+    compression: Compression,
+) -> tuple[Step, Step, Step]:
+    """Plan a private root as a file; the last step packs it."""
+    layer = layer_of_root(locked.component)
+    packages = digest_of([asdict(package) for package in locked.packages])
+    fetch = Step(
+        f"fetch {layer}",
+        Fetch(layer, locked.packages),
+        f"{len(locked.packages)} packages of {locked.suite}",
+        {"packages": packages},
+    )
+    unpack = Step(
+        f"unpack {layer}",
+        Unpack(layer, locked.packages, root),
+        f"what `{locked.component}` runs in, apart from the system",
+        {**inputs, **packing, "packages": packages, "root": digest_of(root.model_dump())},
+    )
+    pack = Step(
+        step_of_root(locked.component),
+        PackLayer(layer, unpack.id, compression),
+        "a squashfs for RootImage=",
+        {**packing, "compression": compression, "tree": unpack.digest},
+    )
+    return fetch, unpack, pack
 
 
 def plan_models(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from gnoppix_build.lock.wanted import component_packages
+from gnoppix_build.render.payloads import payloads_of
 from gnoppix_build.render.tree import ImageFile
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 
@@ -34,11 +35,15 @@ class DescribedFile:
 
 @dataclass(frozen=True, slots=True)
 class DescribedComponent:
-    """A component; `units`: enable, disable or mask -> units; `tasks`: whether it has a file."""
+    """A component; `units`: enable, disable or mask -> units; `tasks`: whether it has a file.
+
+    `payloads` are paths; their bytes lie in `project/payload` under them. An image has its own.
+    """
 
     name: str
     packages: tuple[str, ...]
     files: tuple[DescribedFile, ...]
+    payloads: tuple[str, ...]
     units: Mapping[Change, tuple[str, ...]]
     tasks: bool
 
@@ -64,8 +69,8 @@ class MachineUnit:
 class DescribedMachine:
     """What a machine gets in the steps that are not of one component.
 
-    `sysusers` is text of sysusers.d(5), `files` the paths of all files outside the gate; those
-    that apt reads come when all else runs.
+    `sysusers` is text of sysusers.d(5), `files` the paths of all files and payloads outside the
+    gate; files that apt reads come when all else runs.
     """
 
     suite: str
@@ -86,6 +91,7 @@ def describe_components(
             component.name,
             tuple(sorted({*component_packages(component)})),
             tuple(_describe_files(component, files)),
+            tuple(payloads_of(component)) if resolved.target == "machine" else (),
             {change: _units_of(component, change) for change in ("enable", "disable", "mask")},
             tasks=component.name in with_tasks,
         )
@@ -95,7 +101,7 @@ def describe_components(
         return components
     nothing: Mapping[Change, tuple[str, ...]] = {"enable": (), "disable": (), "mask": ()}
     names = tuple(sorted(resolved.packages))
-    return (*components, DescribedComponent(_EXTRA_PACKAGES, names, (), nothing, tasks=False))
+    return (*components, DescribedComponent(_EXTRA_PACKAGES, names, (), (), nothing, tasks=False))
 
 
 def describe_machine(
@@ -113,7 +119,10 @@ def describe_machine(
         suite=resolved.suite,
         sysusers=sysusers,
         packages=tuple(sorted({name for each in components for name in each.packages})),
-        files=tuple(file.path for file in ordinary),
+        files=(
+            *(file.path for file in ordinary),
+            *(path for component in components for path in component.payloads),
+        ),
         apt_files=tuple(file for file in ordinary if _is_for_apt(file)),
         gate_files=tuple(file for file in files if file.component in gate),
         units=tuple(_machine_units(components, gate)),

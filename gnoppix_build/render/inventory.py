@@ -62,7 +62,7 @@ def write_component_tasks(names: Sequence[str]) -> bytes:
                     "apply_component_target": "{{ gnoppix_target }}",
                     **{
                         f"apply_component_{field}": f"{{{{ gnoppix_components[{index}].{field} }}}}"
-                        for field in ("name", "files", "units", "tasks")
+                        for field in ("name", "files", "payloads", "units", "tasks")
                     },
                 },
                 "tags": [name],

@@ -20,6 +20,7 @@ from net_namespace import Namespace
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
 from gnoppix_build.catalog.model import OwnFile, path_of_model
+from gnoppix_build.catalog.private_root import ROOTS_FOLDER
 from gnoppix_build.cli.session import cache_folder
 from gnoppix_build.effects import pool, private_root
 from gnoppix_build.effects.apt import host_mirrors, lock_private_root
@@ -27,7 +28,6 @@ from gnoppix_build.effects.models import fetch_model
 from gnoppix_build.effects.sources import SourceFolders
 from gnoppix_build.language.source import PACKAGE_FOLDER
 from gnoppix_build.lock.wanted import wanted_roots
-from gnoppix_build.plan.payloads import ROOTS_FOLDER
 from gnoppix_build.plan.steps import digest_of
 from gnoppix_build.render.configuration import render_configuration
 from gnoppix_build.render.render import render

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Drift: what differs from the profile is told with its component, and nothing else."""
 
-import hashlib
 from typing import Any
 
-from gnoppix_build.app.drift import Expected, judge_drift
+from gnoppix_build.app.drift import Expected, expect_files, judge_drift
 from gnoppix_build.render.described import MachineUnit
 from gnoppix_build.render.tree import ImageFile
 
 FILE = ImageFile("/etc/a", b"a\n", 0o644, "root", "root", "first")
 OTHER = ImageFile("/etc/b", b"b\n", 0o640, "root", "www-data", "second")
 UNIT = MachineUnit("a.service", "enable", "first", "ordinary")
-EXPECTED = Expected((FILE, OTHER), (UNIT,))
+MODEL = "/usr/share/gnoppix/models/third.gguf"
+FILES = expect_files((FILE, OTHER), {MODEL: "third"}, {MODEL: "d" * 64})
+EXPECTED = Expected(FILES, (UNIT,))
 
 
 def seen() -> dict[str, Any]:
@@ -22,7 +23,7 @@ def seen() -> dict[str, Any]:
                 "mode": f"{file.mode:04o}",
                 "owner": file.owner,
                 "group": file.group,
-                "sha256": hashlib.sha256(file.content).hexdigest(),
+                "sha256": file.sha256,
             }
             for file in EXPECTED.files
         },
@@ -43,6 +44,7 @@ def test_machine_as_it_shall_be_has_no_drift() -> None:
     assert [(each.component, each.outcome) for each in findings] == [
         ("first", "pass"),
         ("second", "pass"),
+        ("third", "pass"),
     ]
 
 
@@ -64,6 +66,21 @@ def test_drift_is_told_file_by_file_and_unit_by_unit() -> None:
         ("no_drift[/etc/gone]", "third", "the profile has it no more; provision takes it away"),
         ("no_drift[/etc/a]", "first", "the last run was interrupted; provision again"),
     ]
+
+
+def test_payload_that_was_altered_or_removed_is_drift() -> None:
+    machine = seen()
+    machine["files"][MODEL] |= {"sha256": "e" * 64, "mode": "0644"}
+    assert told(machine) == [
+        (f"no_drift[{MODEL}]", "third", "mode `0644`, not `0444`; other bytes")
+    ]
+    machine["files"][MODEL] = None
+    assert told(machine) == [(f"no_drift[{MODEL}]", "third", "it is not there")]
+
+
+def test_digests_are_those_of_the_bytes() -> None:
+    digests = {file.path: file.sha256 for file in FILES}
+    assert digests["/etc/a"] == "87428fc522803d31065e7bce3cf03fe475096631e5e07bbd7a0fde60c4cf25c7"
 
 
 def test_unit_that_failed_is_drift() -> None:

@@ -10,8 +10,8 @@ from gnoppix_build.catalog.private_root import PrivateRoot
 from gnoppix_build.effects.private_root import PrivateRootFault, unpack
 from gnoppix_build.lock.model import Lock, LockedRoot, Package, PackageSet
 from gnoppix_build.lock.text import MalformedLock, format_lock, parse_lock
-from gnoppix_build.plan.make import ToolVersions, make_plan
-from gnoppix_build.plan.payloads import place_file
+from gnoppix_build.plan.make import ToolVersions, make_plan, make_roots_plan
+from gnoppix_build.plan.payloads import place_file, step_of_root
 from gnoppix_build.plan.steps import Blob, Place, Plan
 from gnoppix_build.render.tree import RenderedTree
 
@@ -78,6 +78,24 @@ def test_change_of_what_a_root_keeps_makes_its_layer_and_the_image_anew() -> Non
         "place root-one",
         "pack root-one",
         "pack iso",
+    ]
+
+
+def test_root_of_a_machine_is_that_of_an_image() -> None:
+    image = plan_with(ROOT, LOCKED)
+    plan = make_roots_plan(
+        "lab", {"one": ROOT}, make_lock(LOCKED), "release", ToolVersions("1", "2")
+    )
+    assert [step.id for step in plan.steps] == [
+        "fetch tools",
+        "bootstrap tools",
+        "pack tools",
+        "fetch root-one",
+        "unpack root-one",
+        step_of_root("one"),
+    ]
+    assert [step.digest for step in plan.steps] == [
+        image.step(each.id).digest for each in plan.steps
     ]
 
 

@@ -147,6 +147,7 @@ def test_ansible_reads_the_variables_as_they_are() -> None:
             {"path": "/etc/a.conf", "mode": "0644", "owner": "root", "group": "root"},
             {"path": "/usr/bin/run", "mode": "0755", "owner": "root", "group": "root"},
         ],
+        "payloads": [],
         "units": {"enable": ["x.service"], "disable": [], "mask": []},
         "tasks": True,
     }

@@ -28,8 +28,14 @@ def read_file(path: Path) -> "dict[str, str] | None":
         "mode": f"{stat.S_IMODE(status.st_mode):04o}",
         "owner": name_of(pwd.getpwuid, status.st_uid),
         "group": name_of(grp.getgrgid, status.st_gid),
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest() if is_file else "",
+        "sha256": digest_of(path) if is_file else "",
     }
+
+
+def digest_of(path: Path) -> str:
+    """Give the sha256 of a file, which may be larger than the memory."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def name_of(look_up: object, number: int) -> str:

@@ -59,7 +59,7 @@ def settle(wanted, record, gone_files, gone_units, to_set):
     Tells whether the kernel gets other arguments from the next start on.
     """
     changed = record.unsettled_of("ordinary")
-    stirred = {record.files[path]["component"] for path in changed}
+    stirred = record.stirred_by(changed)
     for unit in gone_units:
         units.release_unit(unit, record.units.pop(unit))
     units.forget_files(gone_files)

@@ -15,7 +15,8 @@ FORMAT_VERSION = 1
 class Record:
     """The record of a machine.
 
-    `files`: path -> component, part (ordinary, apt or gate) and what was there `before`. `units`:
+    `files`: path -> component, part (ordinary, apt or gate) and what was there `before`; nothing
+    for a payload, which is marked `is_payload`. `units`:
     unit -> component, part, what was `wanted` of it, and its state `before`. `folders` were made
     for files, `packages` installed. `unsettled` are paths that changed since units were
     last settled.
@@ -62,6 +63,23 @@ class Record:
         self.files[path] = {"component": component, "part": part, "before": before}
         if part != "apt":
             self.unsettled = sorted({*self.unsettled, path})
+
+    def take_payload(self, path, component):
+        """Note a large file that is about to come; of what it replaces nothing is kept."""
+        entry = {"component": component, "part": "ordinary", "before": None, "is_payload": True}
+        self.files[path] = entry
+        self.unsettled = sorted({*self.unsettled, path})
+
+    def stirred_by(self, paths):
+        """Name the components whose units start anew after a change of these recorded paths.
+
+        A payload is read by units of other components too: of those that bring one.
+        """
+        stirred = {self.files[path]["component"] for path in paths}
+        if any(self.files[path].get("is_payload") for path in paths):
+            entries = self.files.values()
+            stirred |= {entry["component"] for entry in entries if entry.get("is_payload")}
+        return stirred
 
     def take_unit(self, unit, component, part, wanted, before):
         """Note what is wanted of a unit, and its state before the first time."""
