@@ -46,8 +46,8 @@ def check_features(selection: Selection) -> Iterator[Diagnostic]:
         ending = merge_parties(_ending(feature, selection))
         if ending and not _is_saved(feature, selection):
             yield _tell_ended(feature, ending, needing)
-        given_by = feature.feature.given_by
-        if given_by and not selection.given.intersection(given_by):
+        givers = {*feature.feature.given_by}
+        if givers and not any(givers & each.offers for each in selection.components):
             yield from _tell_absent(feature, needing, selection)
 
 

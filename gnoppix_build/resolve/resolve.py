@@ -10,9 +10,10 @@ from gnoppix_build.catalog.load import Catalog
 from gnoppix_build.diagnostics import Diagnostic, Span
 from gnoppix_build.language.source import SourceReader, source_name
 from gnoppix_build.language.suggestion import did_you_mean
-from gnoppix_build.resolve.choose import Chosen, choose_components
+from gnoppix_build.resolve.choose import choose_components
 from gnoppix_build.resolve.graph import check_conflicts, check_requirements, order_components
 from gnoppix_build.resolve.inherit import Family, load_family, profile_names
+from gnoppix_build.resolve.left_out import divide_components
 from gnoppix_build.resolve.memory import check_memory
 from gnoppix_build.resolve.merge import Merger
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent, Target
@@ -83,20 +84,16 @@ def _resolve_family(
 ) -> Resolved:
     chosen = choose_components(family.members, catalog)
     diagnostics += chosen.diagnostics
-    kept = {
-        name: component
-        for name, component in chosen.components.items()
-        if target in component.manifest.targets
-    }
+    division = divide_components(chosen.components, catalog, target)
+    kept = division.kept
     diagnostics += check_requirements(kept, chosen.components, chosen.places, catalog)
     diagnostics += check_conflicts(kept, chosen.places)
     ordered, cycles = order_components(kept, chosen.places)
     diagnostics += cycles
-    merged = _merge(family, ordered, target, _left_out(chosen, kept, target), diagnostics)
+    merged = _merge(family, ordered, target, division.notes, diagnostics)
     selection = Selection(
         components=tuple(kept.values()),
         packages=find_package_places(merged.packages, family.members),
-        given=frozenset(thing for each in chosen.components.values() for thing in each.offers),
         catalog=catalog,
     )
     diagnostics += check_selection(selection)
@@ -144,13 +141,3 @@ def _compression(merger: Merger) -> Literal["development", "release"]:
 
 def _memory(merger: Merger) -> int | None:
     return merger.optional_scalar(("machine", "memory"), lambda each: each.profile.machine.memory)
-
-
-def _left_out(
-    chosen: Chosen, kept: Mapping[str, ResolvedComponent], target: Target
-) -> tuple[str, ...]:
-    return tuple(
-        f"`{name}` is left out: it does not apply to a target of type `{target}`"
-        for name in sorted(chosen.components)
-        if name not in kept
-    )

@@ -14,15 +14,10 @@ from gnoppix_build.resolve.model import ResolvedComponent
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The components that the target gets, and the profile's own packages with their places.
-
-    `given` are the names and provided things of all that was asked for: what is left out for the
-    target, the target has of its own.
-    """
+    """The components that the target gets, and the profile's own packages with their places."""
 
     components: tuple[ResolvedComponent, ...]
     packages: Mapping[str, Span]
-    given: frozenset[str]
     catalog: Catalog
 
 

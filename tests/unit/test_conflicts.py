@@ -199,7 +199,6 @@ def select(lines: Sequence[str], packages: Sequence[str]) -> Selection:
             name: Span("p/top.yaml", number, 1, number, 2)
             for number, name in enumerate(packages, start=100)
         },
-        given=frozenset(thing for each in components.values() for thing in each.offers),
         catalog=catalog,
     )
 
