@@ -81,6 +81,24 @@ def test_debs_name_what_a_package_cannot_hold(tmp_path: Path) -> None:
     assert not (tmp_path / "debs").exists()
 
 
+def test_debs_refuse_payloads_and_say_what_brings_them(tmp_path: Path) -> None:
+    text = "version: 1\nname: box\ncomponents:\n  llama-cpp: {}\n  tiny-echo: {}\n"
+    profile = write_profile(tmp_path, text)
+    done = make_debs(profile, tmp_path / "debs")
+    root = "/usr/lib/gnoppix/private-roots/llama-cpp.squashfs"
+    model = "/usr/share/gnoppix/models/tiny-echo.gguf"
+    assert done.returncode == 3
+    said = "and packages hold configuration only"
+    assert done.stderr.splitlines() == [
+        f"{profile}:4:3: error[payload-in-package]: `llama-cpp` brings `{root}`, {said}",
+        "  = hint: leave `llama-cpp` out, or bring the profile by `provision`",
+        "",
+        f"{profile}:5:3: error[payload-in-package]: `tiny-echo` brings `{model}`, {said}",
+        "  = hint: leave `tiny-echo` out, or bring the profile by `provision`",
+    ]
+    assert not (tmp_path / "debs").exists()
+
+
 @pytest.mark.parametrize("profile", ["common", "hardened-server", "minimal"])
 def test_shell_can_read_every_script(profile: str, tmp_path: Path) -> None:
     make_debs(Path(profile), tmp_path / "debs")

@@ -17,6 +17,7 @@ from gnoppix_build.diagnostics import Diagnostic
 from gnoppix_build.language.source import PACKAGE_FOLDER
 from gnoppix_build.lock.wanted import component_packages
 from gnoppix_build.outputs.debs.package import Content, Units
+from gnoppix_build.render.payloads import payloads_of
 from gnoppix_build.render.render import component_accounts
 from gnoppix_build.render.sources import ComponentReader
 from gnoppix_build.render.tree import ImageFile, RenderedTree
@@ -59,8 +60,16 @@ def compose_packages(
 
 
 def check_packages(resolved: Resolved, reader: ComponentReader) -> Iterator[Diagnostic]:
-    """Find components with tasks, which are Ansible's: no package can hold them."""
+    """Find what no package can hold: tasks, which are Ansible's, and payloads."""
     for component in resolved.components:
+        for path in payloads_of(component):
+            yield Diagnostic(
+                "payload-in-package",
+                f"`{component.name}` brings `{path}`, and packages hold configuration only",
+                component.place,
+                (),
+                f"leave `{component.name}` out, or bring the profile by `provision`",
+            )
         if any(reader.files_below(component.folder / "tasks")):
             yield Diagnostic(
                 "tasks-in-package",
