@@ -84,6 +84,7 @@ def write_tree(tree: Path, *components: Component) -> Path:
                 "name": component.name,
                 "packages": component.packages,
                 "files": entries,
+                "payloads": [],
                 "units": component.units,
                 "tasks": bool(component.tasks),
             }

@@ -59,9 +59,9 @@ def verb(
     A host is `local` or `ssh://[USER@]HOST[:PORT]`; the user has to be root, or to become root by
     sudo without a password. A second run changes nothing, and what a component that left the
     profile brought goes with the next. Private roots are made and models fetched on this host, and
-    copied; to make a private root needs root here, unless the store has it. Firewall, network and remote access are changed last, and
-    go back by themselves unless a fresh connection gets through. `verify --host` tells afterwards
-    what differs.
+    copied; to make a private root needs root here, unless the store has it. Firewall, network and
+    remote access are changed last, and go back by themselves unless a fresh connection gets
+    through. `verify --host` tells afterwards what differs.
     """
     from gnoppix_build.cli import provision
     from gnoppix_build.effects.ansible import PlayOptions

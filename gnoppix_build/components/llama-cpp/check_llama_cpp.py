@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `llama-cpp` promises of a system."""
 
-import hashlib
 import json
 import shlex
 from collections.abc import Mapping
@@ -138,7 +137,7 @@ def test_files_are_those_of_the_digests(host: Any, policy: Any) -> None:
     """The file of each model has the digest that it is held against before each start."""
     for name in models_of(policy):
         line = host.file(f"{DIGESTS}/{name}.sha256").content_string
-        digest = hashlib.sha256(host.file(f"{MODELS}/{name}.gguf").content).hexdigest()
+        digest = host.file(f"{MODELS}/{name}.gguf").sha256sum
         assert line == f"{digest}  {MODELS}/{name}.gguf\n"
 
 
