@@ -2,11 +2,14 @@
 """What a machine does not get, and what goes with it: nothing is left with nobody to ask."""
 
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
 from gnoppix_build.diagnostics import format_diagnostic
 from gnoppix_build.effects.sources import SourceFolders
+from gnoppix_build.lock.model import Lock, LockedRoot, Package, PackageSet
+from gnoppix_build.lock.wanted import has_roots, is_current, wanted_roots
 from gnoppix_build.resolve.model import Target
 from gnoppix_build.resolve.resolve import Resolution, resolve
 
@@ -47,6 +50,23 @@ def test_machine_gets_the_models_of_its_profile() -> None:
     assert found is not None
     assert {"ask", "llama-cpp", "smollm2-135m"} <= {each.name for each in found.components}
     assert {note.split("`")[1] for note in found.notes} == DAMAGING
+
+
+def test_lock_of_an_image_holds_the_private_roots_of_a_machine() -> None:
+    reader = SourceFolders([PROJECT])
+    catalog = load_catalog([COMPONENTS_FOLDER], reader)
+    machine = resolve("ai-offline", catalog, reader, "machine", [SHIPPED]).resolved
+    assert machine is not None
+    (name, root), *_ = wanted_roots(machine).items()
+    packages = tuple(Package(each, "1", "all", 1, "a" * 64, "p") for each in root.packages)
+    of_image = PackageSet(("live-boot",), ())
+    locked = LockedRoot(name, root.suite, packages)
+    lock = Lock("trixie", "amd64", 7, (), of_image, of_image, PackageSet(("apt",), ()), (locked,))
+    assert has_roots(lock, machine, ("apt",))
+    assert not is_current(lock, machine, ("apt",))
+    assert not has_roots(lock, machine, ("apt", "xorriso"))
+    lacking = replace(lock, private_roots=(replace(locked, packages=packages[1:]),))
+    assert not has_roots(lacking, machine, ("apt",))
 
 
 def test_what_needs_only_a_component_that_is_left_out_goes_with_it(tmp_path: Path) -> None:
