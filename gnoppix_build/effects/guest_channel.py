@@ -23,12 +23,16 @@ REQUEST = (
 )
 # Nothing is sent before this came: UEFI's own driver listens on the port, and GRUB behind it.
 GREETING = "gnoppix-shell-is-ready"
+# The port may appear before the unit is started or after: it cannot start without, and tries again.
 SHELL_UNIT = f"""\
 [Unit]
 DefaultDependencies=no
 After=sysinit.target
+StartLimitIntervalSec=0
 [Service]
 Environment=HOME=/root LC_ALL=C.UTF-8
+Restart=on-failure
+RestartSec=1
 ExecStart=/bin/sh -c "echo; echo {GREETING}; exec /bin/sh"
 StandardInput=file:/dev/virtio-ports/{PORT_NAME}
 StandardOutput=file:/dev/virtio-ports/{PORT_NAME}
