@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -44,7 +45,8 @@ class Machine:
 
     QEMU runs from `tools` (the mounted root of a Debian tree), in a network namespace without
     an interface, and dies with the thread that entered the context. `credentials` (name -> text)
-    are those of systemd.system-credentials(7) that the machine's firmware brings. Raises
+    are those of systemd.system-credentials(7) that the machine's firmware brings;
+    `hardware_clock` is what its clock shows, in UTC, in place of the right time. Raises
     EnvironmentFault when the host lacks a tool and GuestFault when the guest does not answer.
     """
 
@@ -59,6 +61,7 @@ class Machine:
         kvm: bool = False,
         size: MachineSize | None = None,
         credentials: Mapping[str, str] | None = None,
+        hardware_clock: datetime | None = None,
     ) -> None:
         self.serial_log = work / "serial.log"
         self.log = work / "qemu.log"
@@ -71,6 +74,7 @@ class Machine:
         self._kvm = kvm
         self._size = size or MachineSize()
         self._credentials = credentials or {}
+        self._hardware_clock = hardware_clock
         self._release: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
@@ -161,7 +165,13 @@ class Machine:
             self._tools,
             {"work": self._work, "iso": self._iso},
             machine_command(
-                places, self._firmware, self._size, self._lan, self._credentials, kvm=self._kvm
+                places,
+                self._firmware,
+                self._size,
+                self._lan,
+                self._credentials,
+                kvm=self._kvm,
+                hardware_clock=self._hardware_clock,
             ),
             log=log,
             descriptors=(places.shell_socket, places.monitor_socket, *descriptors_of(self._lan)),

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, assert_never
 
 from gnoppix_build.effects.guest_channel import PORT_NAME, credential_string, shell_credentials
@@ -79,10 +80,12 @@ def machine_command(
     credentials: Mapping[str, str],
     *,
     kvm: bool,
+    hardware_clock: datetime | None = None,
 ) -> tuple[str, ...]:
     """Give the whole command; writes go to snapshots that vanish with QEMU.
 
-    `credentials`: name -> text, beside those that open the shell.
+    `credentials`: name -> text, beside those that open the shell. `hardware_clock`: what it shows
+    at the start, in UTC, in place of the right time.
     """
     return (
         "qemu-system-x86_64",
@@ -93,6 +96,7 @@ def machine_command(
         *_disk_arguments(places),
         *_network_arguments(places, lan),
         *_credential_arguments(credentials),
+        *_clock_arguments(hardware_clock),
         *_channel_arguments(places),
     )
 
@@ -179,6 +183,12 @@ def _credential_arguments(credentials: Mapping[str, str]) -> tuple[str, ...]:
         for string in (*shell_credentials(), *strings)
         for argument in ("-smbios", f"type=11,value={string}")
     )
+
+
+def _clock_arguments(hardware_clock: datetime | None) -> tuple[str, ...]:
+    if hardware_clock is None:
+        return ()
+    return ("-rtc", f"base={hardware_clock:%Y-%m-%dT%H:%M:%S}")
 
 
 def _channel_arguments(places: MachinePlaces) -> tuple[str, ...]:
