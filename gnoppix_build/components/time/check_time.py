@@ -39,6 +39,7 @@ def test_source_is_the_only_one(host: Any, options: Mapping[str, object]) -> Non
         assert not host.package("chrony").is_installed
     else:
         assert host.service("chrony").is_enabled
+        assert host.service("gnoppix-time-names").is_enabled
         assert not host.package("htpdate").is_installed
 
 
