@@ -19,11 +19,15 @@ from bench import (
     Verified,
     wants_all_profiles,
 )
-from lab_root import make_lab_root
+from confined_machines import Lan, Seen, run_network_manager, run_openvpn
+from lab_root import PACKAGES, make_lab_root
 from tor_network import TorNetwork
+from vpn_far_end import FarEnd
+from vpn_line import VPN_PACKAGES
 
 IMAGE_TESTS = PROJECT / "tests" / "image"
 SHIPPED = tuple(sorted(path.stem for path in (PROJECT / "profiles").glob("*.yaml")))
+TEST_PROFILES = PROJECT / "tests" / "profiles"
 CHANGE = ("isolated-ports: [9061, 9062]", "isolated-ports: [9061, 9063]")
 
 
@@ -132,3 +136,26 @@ def tor_network(lab_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Give a private Tor network that a client would find everything in."""
     with TorNetwork(lab_root, tmp_path_factory.mktemp("tor-network")) as network:
         yield network
+
+
+@pytest.fixture(scope="session")
+def lan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lan]:
+    """Give the far end of a cable, with time servers, for one virtual machine after the other."""
+    work = tmp_path_factory.mktemp("far-end")
+    root = make_lab_root((*PACKAGES, *VPN_PACKAGES, "chrony"))
+    with FarEnd(root, work) as far:
+        yield Lan(far, work)
+
+
+@pytest.fixture(scope="session")
+def network_managed(bench: Bench, lan: Lan, tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """Give what a boot with NetworkManager showed; the machine is gone."""
+    image = bench.build(TEST_PROFILES / "managed-by-nm.yaml", bench.folder / "managed-by-nm")
+    return run_network_manager(image, lan, tmp_path_factory.mktemp("network-manager"))
+
+
+@pytest.fixture(scope="session")
+def tunnelled(bench: Bench, lan: Lan, tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """Give what a boot with OpenVPN showed; the machine is gone."""
+    image = bench.build(TEST_PROFILES / "openvpn.yaml", bench.folder / "openvpn")
+    return run_openvpn(image, lan, tmp_path_factory.mktemp("openvpn"))

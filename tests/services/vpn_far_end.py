@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
@@ -33,11 +34,14 @@ PKI = """
 set -e
 cd /mnt
 new="openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
-$new -x509 -keyout ca.key -out ca.crt -days 2 -subj /CN=ca
+$new -keyout ca.key -out ca.csr -subj /CN=ca
+valid="-not_before $1 -not_after $2"
+printf 'basicConstraints=critical,CA:TRUE\\n' >ca.ext
+openssl x509 -req -in ca.csr -signkey ca.key $valid -extfile ca.ext -out ca.crt
 for who in server client; do
     printf 'keyUsage=digitalSignature\\nextendedKeyUsage=%sAuth\\n' "$who" >"$who.ext"
     $new -keyout "$who.key" -out "$who.csr" -subj "/CN=$who"
-    openssl x509 -req -in "$who.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \\
+    openssl x509 -req -in "$who.csr" -CA ca.crt -CAkey ca.key -CAcreateserial $valid \\
         -extfile "$who.ext" -out "$who.crt"
 done
 """
@@ -64,6 +68,12 @@ verb 3
 """
 
 
+def days_around(days: float) -> tuple[str, str]:
+    """Give the moments so many days before and after now, as openssl takes them."""
+    now, margin = datetime.now(UTC), timedelta(days=days)
+    return f"{now - margin:%Y%m%d%H%M%SZ}", f"{now + margin:%Y%m%d%H%M%SZ}"
+
+
 class FarEnd:
     """The other end of a container's cable. Use it as a context."""
 
@@ -83,6 +93,17 @@ class FarEnd:
         """Lay the cable, and start what is at its end."""
         self.namespace.set("ipv6/conf/all/disable_ipv6", "1")
         self._lay_cable(machine, card)
+        self._start_servers()
+
+    def connect_tap(self) -> int:
+        """Give the cable's end as a descriptor, for a virtual machine, and start what is here."""
+        self.namespace.set("ipv6/conf/all/disable_ipv6", "1")
+        tap = self.namespace.make_tap(CABLE)
+        self._plug_in()
+        self._start_servers()
+        return tap
+
+    def _start_servers(self) -> None:
         self._start(
             *("dnsmasq", "--keep-in-foreground", "--port=0", f"--interface={CABLE}"),
             *("--bind-interfaces", "--conf-file=/dev/null", "--leasefile-ro", "--pid-file="),
@@ -139,7 +160,7 @@ class FarEnd:
 
     def make_certificates(self) -> None:
         """Make an authority, and its certificates for server and machine, in the work folder."""
-        self.namespace.run_in_root("sh", "-c", PKI)
+        self.namespace.run_in_root("sh", "-c", PKI, "sh", *days_around(30))
 
     def start_openvpn(
         self, protocol: str, address: str = ROUTER, port: int = OPENVPN_PORT
@@ -163,8 +184,11 @@ class FarEnd:
             *("ip", "link", "add", CABLE, "type", "veth"),
             *("peer", "name", card, "netns", str(machine.pid)),
         )
-        far.run("ip", "address", "add", f"{ROUTER}/24", "dev", CABLE)
-        far.run("ip", "link", "set", CABLE, "up")
+        self._plug_in()
+
+    def _plug_in(self) -> None:
+        self.namespace.run("ip", "address", "add", f"{ROUTER}/24", "dev", CABLE)
+        self.namespace.run("ip", "link", "set", CABLE, "up")
 
     def _start(self, *argv: str) -> subprocess.Popen[bytes]:
         with (self._work / f"{argv[0]}.log").open("ab") as log:
