@@ -73,8 +73,9 @@ def checker_in_path(checker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def checks(request: pytest.FixtureRequest) -> ModuleType:
-    """Give the component's check file as a module; the run of checks knows its mark."""
-    request.config.addinivalue_line("markers", "running: looks at a booted system")
+    """Give the component's check file as a module; the run of checks knows its marks."""
+    for mark in ("static: looks at a tree", "running: looks at a booted system"):
+        request.config.addinivalue_line("markers", mark)
     spec = importlib.util.spec_from_file_location("hardening", FOLDER / "check_hardening.py")
     assert spec is not None
     assert spec.loader is not None

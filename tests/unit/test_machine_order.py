@@ -16,6 +16,7 @@ PROFILE = "hardened-server"
 ROLE = "project/roles/apply_component/tasks"
 COMPONENT_TASKS = [
     "Write the files of {{ apply_component_name }}",
+    "Bring the payloads of {{ apply_component_name }}",
     "Run the tasks of {{ apply_component_name }}",
     # Not on a machine: see the test of it.
     "Set the units of {{ apply_component_name }}",
@@ -72,6 +73,7 @@ def test_machine_is_changed_in_the_order_that_shuts_nobody_out() -> None:
         "Install the packages of all components",
         *(f"Bring {name}" for name in components),
         "Settle the machine",
+        "Restart the machine when it suits: its kernel takes other arguments at a start only",
         "Write the files that apt reads",
         "Change the gate",
         "Confirm the gate",
