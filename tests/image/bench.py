@@ -34,6 +34,7 @@ def wants_all_profiles() -> bool:
 NOT_ASKED_FOR = frozenset(
     (
         "no component has a service",
+        "no component of the profile promises anything of a machine without a network card",
         "no model has a port of this computer",
         "the cards are beneath a tunnel",
         "the profile asks for no graphics processor",

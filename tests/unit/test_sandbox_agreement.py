@@ -279,7 +279,9 @@ def test_relaxed_sandboxes_of_shipped_services_let_their_flows_through(profile: 
             assert namespace_faults(service, drop_in) == set(), service.unit
     # What listens as root is a socket unit: its service is of another user.
     del faults["root", "system"]
-    assert {user: each for user, found in faults.items() if (each := set.intersection(*found))} == {}
+    assert {
+        user: each for user, found in faults.items() if (each := set.intersection(*found))
+    } == {}
 
 
 NEAR_IS_FAR = "it reaches no listener of this machine"
