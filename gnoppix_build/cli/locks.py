@@ -81,6 +81,12 @@ def find_lock(profile: str, resolved: Resolved, folder: Path | None) -> Lock | N
     return lock if is_current(lock, resolved, tools_wanted()) else None
 
 
+def epoch_beside(profile: str, resolved: Resolved) -> int | None:
+    """Say of when a profile's own lock is, whatever target it was made for."""
+    own = lock_beside(profile, resolved)
+    return read_lock(own).epoch if own.exists() else None
+
+
 def require_lock(profile: str, resolved: Resolved, folder: Path | None) -> Lock:
     """Find a lock, or make one."""
     return find_lock(profile, resolved, folder) or make_fresh_lock(resolved)

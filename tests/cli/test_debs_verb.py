@@ -3,13 +3,18 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import package_page
 import pytest
 from debian.deb822 import Deb822
+from empty_lock import make_empty_lock
+
+from gnoppix_build.cli import locks, session
 
 PROJECT = Path(__file__).parents[2]
+LATER = 2_000_000_000
 PROFILE = """version: 1
 name: of-a-test
 components:
@@ -121,3 +126,16 @@ def test_page_of_the_packages_has_the_text_and_what_the_command_wrote() -> None:
         deb = f"debs/gnoppix-{package_page.PROFILE}{suffix}_0.1.0+1_all.deb"
         assert f"    $ dpkg-deb --info {deb}" in written
         assert f"    $ dpkg-deb --contents {deb}" in written
+
+
+def test_debs_have_the_date_of_an_images_lock_beside_the_profile(tmp_path: Path) -> None:
+    """It holds the packages of an image, which are other ones than a machine's."""
+    text = PROFILE.replace("components:", "components:\n  identity: {}\n  live-system: {}")
+    profile = write_profile(tmp_path, text)
+    of_image = make_empty_lock(session.require_profile(str(profile), (), "image"))
+    locks.write_lock(replace(of_image, epoch=LATER), profile.with_suffix(".lock"))
+    done = make_debs(profile, tmp_path / "debs")
+    assert done.returncode == 0, done.stderr
+    # The header of an archive's first member: its date follows the name. Source: deb(5), ar(5).
+    dates = {int(deb.read_bytes()[24:36]) for deb in (tmp_path / "debs").glob("*.deb")}
+    assert dates == {LATER}

@@ -60,13 +60,13 @@ def verb(
     tree = render_profile(resolved, None, session.data_folder("playbooks"), reader)
     published = read_repository(folder)
     packages = package_profile(resolved, tree, reader, published, __version__)
-    lock = locks.find_lock(profile, resolved, None)
+    locked = locks.epoch_beside(profile, resolved)
     write_repository(
         packages,
         folder,
         profile=resolved.name,
         maintainer=maintainer,
-        epoch=int(os.environ.get("SOURCE_DATE_EPOCH") or (lock.epoch if lock else FIRST_OF_2026)),
+        epoch=int(os.environ.get("SOURCE_DATE_EPOCH") or locked or FIRST_OF_2026),
         key=key,
     )
     for package in packages:
