@@ -60,6 +60,8 @@ def count_commits() -> int:
     return int(done.stdout)
 
 
+# Before pytest-xdist, which puts a test's group into its name.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares builds and boots, when tests run two at once.
 
