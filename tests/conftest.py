@@ -24,8 +24,9 @@ from lab_root import PACKAGES, make_lab_root
 from tor_network import TorNetwork
 from vpn_far_end import FarEnd
 from vpn_line import VPN_PACKAGES
+from xdist.scheduler import LoadScopeScheduling
 
-IMAGE_TESTS = PROJECT / "tests" / "image"
+IMAGE_TESTS = "tests/image/"
 SHIPPED = tuple(sorted(path.stem for path in (PROJECT / "profiles").glob("*.yaml")))
 TEST_PROFILES = PROJECT / "tests" / "profiles"
 CHANGE = ("isolated-ports: [9061, 9062]", "isolated-ports: [9061, 9063]")
@@ -60,18 +61,20 @@ def count_commits() -> int:
     return int(done.stdout)
 
 
-# Before pytest-xdist, which puts a test's group into its name.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares builds and boots, when tests run two at once.
+class ImagesBesideAllElse(LoadScopeScheduling):  # type: ignore[misc] # it has no types
+    """Deals tests out to two processes: what builds and boots images, and all else.
 
-    Images are one group and whatever else needs root is the other one: that is as much as two
-    cores bear, and each group makes what its tests share once.
+    That is as much as two cores bear, and each makes what its tests share once.
     """
-    for item in items:
-        if item.get_closest_marker("root"):
-            group = "images" if IMAGE_TESTS in item.path.parents else "systems"
-            item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "images" if nodeid.startswith(IMAGE_TESTS) else "all else"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Take the place of pytest-xdist's own scopes."""
+    return ImagesBesideAllElse(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
