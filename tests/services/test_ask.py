@@ -192,6 +192,24 @@ def test_question_is_put_together_from_everything(system: System, tmp_path: Path
     ]
 
 
+def test_length_of_an_answer_is_asked_for(system: System) -> None:
+    def cut(asked: _Asked) -> None:
+        asked.begin()
+        asked.piece("The capital", "length")
+        asked.event("[DONE]")
+
+    model = system.serve("tiny", cut)
+    done = system.ask("--tokens", "2", "what?")
+    assert model.asked[0]["max_tokens"] == 2
+    assert done.stderr.splitlines() == [
+        "the answer is cut off: it is as long as was asked for",
+        "answered by `tiny`, on this computer",
+    ]
+    refused = system.ask("--tokens", "0", "what?")
+    assert refused.returncode == 2
+    assert refused.stderr.endswith("--tokens: an answer has at least one token\n")
+
+
 def test_answer_comes_as_it_is_made(system: System) -> None:
     def slowly(asked: _Asked) -> None:
         asked.begin()

@@ -12,6 +12,8 @@ from gnoppix_build.checks.programs import source_of
 
 ENDPOINTS = "/usr/share/gnoppix/llm/endpoints.d"
 NONCE = "gnoppix-canary-8e21b7"
+# Few, for a machine that is emulated.
+TOKENS = 12
 STRANGER = "setpriv --reuid=65534 --regid=65534 --clear-groups"
 
 
@@ -86,7 +88,8 @@ def test_local_model_answers_a_person(host: Any, profile: Any) -> None:
         pytest.skip("there is no local model")
     model = local[0]["model"]
     command = (
-        f"echo 'echo {NONCE}' | runuser -u {person(profile)} -- ask --model {model} --wait 300"
+        f"echo 'echo {NONCE}' | runuser -u {person(profile)} -- "
+        f"ask --model {model} --tokens {TOKENS} --wait 300"
     )
     said = host.run(command)
     assert said.rc == 0, said.stderr
