@@ -352,7 +352,7 @@ def test_models_answer_without_a_card(host: Any, profile: Any, policy: Any) -> N
         # It is a virtio device, which goes with the PCI device that it is on.
         device = host.check_output("readlink -f %s", card)
         bus = device if host.file(f"{device}/remove").exists else device.rpartition("/")[0]
-        write(host, f"{bus}/remove", "1")
+        host.check_output("echo 1 > %s", f"{bus}/remove")
     assert host.run("ls -d /sys/class/net/*/device").stdout == ""
     host.check_output(f"systemctl stop llama-cpp@{model.name}.service")
     ask(host, model)
