@@ -159,10 +159,10 @@ def _neighbour_discovery_of_others(policy: Policy) -> Iterator[str]:
     """Match ICMPv6 of programs, but for those that ask for routers in the kernel's place."""
     asking = sorted({flow.user for flow in policy.links if flow.link == "nd"} - {KERNEL})
     if not asking:
-        yield f"meta l4proto ipv6-icmp {OF_SOME_SOCKET}"
+        yield f"meta l4proto icmpv6 {OF_SOME_SOCKET}"
         return
     users = set_of(map(quoted, asking))
-    yield f"meta l4proto ipv6-icmp {OF_SOME_SOCKET} meta skuid != {users}"
+    yield f"meta l4proto icmpv6 {OF_SOME_SOCKET} meta skuid != {users}"
     yield f"icmpv6 type != nd-router-solicit meta skuid {users}"
 
 
