@@ -4,17 +4,18 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gnoppix_build.effects.faults import CommandFault
-from gnoppix_build.effects.process import SEARCH_PATH, require_tool
+from gnoppix_build.effects.process import SEARCH_PATH, leashed
 
 CHILD = Path(__file__).with_name("ansible_child.py")
 IMAGE_PLAYBOOK, MACHINE_PLAYBOOK = "image.yml", "machine.yml"
@@ -84,6 +85,7 @@ class _Play:
     environment: Mapping[str, str]
     listener: Listener
     timeout_s: float
+    changes_this_system: bool = False
 
 
 class TaskFault(CommandFault):
@@ -168,6 +170,9 @@ def provision(
             environment=environment,
             listener=listener,
             timeout_s=timeout_s,
+            changes_this_system=any(
+                each.get("ansible_connection") == "local" for each in inventory.values()
+            ),
         )
     )
     return {host: changed.get(host, 0) for host in inventory}
@@ -175,8 +180,6 @@ def provision(
 
 def _run(play: _Play) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """Play a playbook; gives what changed and what was well, by host."""
-    for tool in ("setpriv", "unshare"):
-        require_tool(tool)
     play.log.parent.mkdir(parents=True, exist_ok=True)
     play.artifacts.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=play.artifacts) as name:
@@ -201,12 +204,11 @@ def _copy_tree(tree: Path, added: Mapping[str, str], run_dir: Path) -> Path:
 
 @contextmanager
 def _started(run_dir: Path, scratch: Path, play: _Play) -> Iterator[Iterator[str]]:
-    """Run the child in a PID namespace of its own: when it ends, so does all that it started."""
-    own_processes = ("--fork", "--kill-child=KILL", "--pid", "--mount-proc")
-    command = (
-        *("setpriv", "--pdeathsig", "KILL", "--", "unshare", *own_processes, "--"),
-        *(sys.executable, "-I", str(CHILD), str(run_dir), play.playbook, str(play.log)),
-        json.dumps(play.options.of_runner()),
+    """Run the child; when it ends, so does all that it started."""
+    places = (str(run_dir), play.playbook, str(play.log))
+    command = leashed(
+        (sys.executable, "-I", str(CHILD), *places, json.dumps(play.options.of_runner())),
+        sees_all_processes=play.changes_this_system,
     )
     with play.log.open("ab") as output:
         child = subprocess.Popen(
@@ -231,8 +233,18 @@ def _started(run_dir: Path, scratch: Path, play: _Play) -> Iterator[Iterator[str
         overtime.cancel()
         child.kill()
         child.wait()
+        end_leftovers(scratch)
         assert child.stdout is not None
         child.stdout.close()
+
+
+def end_leftovers(scratch: Path) -> None:
+    """End what outlived the child, which a PID namespace has seen to: it has our `HOME`."""
+    mark = f"HOME={scratch}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def clean_environment(scratch: Path) -> dict[str, str]:

@@ -41,7 +41,7 @@ def run(
     `env` is added to a fixed environment: nothing of the caller's own leaks in. Raises
     CommandFault when the command fails, EnvironmentFault when it is not installed.
     """
-    command = _leashed(argv)
+    command = leashed(argv)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         output.write(b"$ " + subprocess.list2cmdline(argv).encode() + b"\n")
@@ -68,7 +68,7 @@ def capture(
 ) -> bytes:
     """Run a command and give its standard output; a failure carries what it said as the hint."""
     result = subprocess.run(
-        _leashed(argv),
+        leashed(argv),
         check=False,
         env=_environment(env),
         capture_output=True,
@@ -131,12 +131,16 @@ def _own_command(argv: Sequence[str]) -> Sequence[str]:
     return argv[argv.index("--", argv.index(enter_root.__file__)) + 1 :]
 
 
-def _leashed(argv: Sequence[str]) -> tuple[str, ...]:
-    """Tie the command to us: it dies when we do, and as root all that it started dies too."""
+def leashed(argv: Sequence[str], *, sees_all_processes: bool = False) -> tuple[str, ...]:
+    """Tie a command to us: it dies when we do, and as root all that it started dies too.
+
+    For that it has a PID namespace of its own, unless it has to see those that are here: systemd
+    answers nobody whose process it cannot tell.
+    """
     for tool in (argv[0], "setpriv", "unshare"):
         require_tool(tool)
     leash = ("setpriv", "--pdeathsig", "KILL", "--")
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or sees_all_processes:
         return (*leash, *argv)
     own_processes = ("--fork", "--kill-child=KILL", "--pid", "--mount-proc")
     return (*leash, "unshare", *own_processes, "--", *argv)
