@@ -51,7 +51,8 @@ found = {}
 left_out = ("/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/tmp", "/var/lib/tor",
     "/var/lib/systemd", "/var/lib/lastlog", "/var/cache")
 for folder, folders, files in os.walk("/"):
-    folders[:] = sorted(each for each in folders if os.path.join(folder, each) not in left_out)
+    kept = (each for each in folders if each != "__pycache__")
+    folders[:] = sorted(each for each in kept if os.path.join(folder, each) not in left_out)
     for name in (*folders, *files):
         path = os.path.join(folder, name)
         status = os.lstat(path)

@@ -34,7 +34,8 @@ services: [{unit: speaker.service, user: speaker, exposure: 3.0, because: a test
 """,
 }
 UNITS = {
-    "recluse": "ExecStart=sleep infinity",
+    # Started when its sandbox is there.
+    "recluse": "Type=exec\nExecStart=sleep infinity",
     "speaker": """\
 Type=notify
 NotifyAccess=all
