@@ -4,7 +4,6 @@
 The card is one end of a cable; what arrives at the other end is what the checks look at.
 """
 
-import importlib.util
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +12,13 @@ from typing import Any
 
 import pytest
 from card_container import CardContainer, CardShell, CardWire, make_card_root, wait_until
+from check_module import load_checks
 
-from gnoppix_build.catalog.load import COMPONENTS_FOLDER
 from gnoppix_build.checks.probes import WITHOUT_RULES
 from gnoppix_build.targets.vm import GuestHost
 
 pytestmark = pytest.mark.root
 
-FILE = COMPONENTS_FOLDER / "firewall" / "check_firewall.py"
 UNIT = "/etc/systemd/system/gnoppix-firewall.service"
 # The kernel of a test machine may have no AppArmor.
 WITH_TOR = {
@@ -37,15 +35,8 @@ CHAIN_UNIT = "/etc/systemd/system/gnoppix-egress@.service"
 
 @pytest.fixture
 def checks(request: pytest.FixtureRequest) -> ModuleType:
-    """Give the component's check file as a module; the run of checks knows its marks."""
-    for mark in ("static", "running", "destructive"):
-        request.config.addinivalue_line("markers", f"{mark}: of a check")
-    spec = importlib.util.spec_from_file_location("firewall", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Give the component's checks."""
+    return load_checks("firewall", request.config)
 
 
 @pytest.fixture

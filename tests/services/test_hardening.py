@@ -5,7 +5,6 @@ The values are those that a machine has which holds every declaration; that a bo
 shown by the component's checks.
 """
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from check_module import load_checks
 from checker_tool import install_checker
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
@@ -73,15 +73,8 @@ def checker_in_path(checker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def checks(request: pytest.FixtureRequest) -> ModuleType:
-    """Give the component's check file as a module; the run of checks knows its marks."""
-    for mark in ("static: looks at a tree", "running: looks at a booted system"):
-        request.config.addinivalue_line("markers", mark)
-    spec = importlib.util.spec_from_file_location("hardening", FOLDER / "check_hardening.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Give the component's checks."""
+    return load_checks("hardening", request.config)
 
 
 @pytest.fixture

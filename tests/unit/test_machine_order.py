@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from machine_container import UnsafeLoader
 
 from gnoppix_build.app.assembly import render_profile
 from gnoppix_build.cli import session
@@ -24,17 +25,6 @@ COMPONENT_TASKS = [
 INCLUDES = ("ansible.builtin.include_role", "ansible.builtin.include_tasks")
 
 
-class Tags(yaml.SafeLoader):
-    """Reads the rendered variables, whose tag is for Ansible."""
-
-
-def construct_list(loader: Tags, node: yaml.SequenceNode) -> list[object]:
-    return loader.construct_sequence(node, deep=True)
-
-
-Tags.add_constructor("!unsafe", construct_list)
-
-
 @cache
 def rendered() -> Mapping[str, Any]:
     """Give the rendered playbooks of a machine: path -> document."""
@@ -42,7 +32,7 @@ def rendered() -> Mapping[str, Any]:
     reader = session.make_reader(PROFILE, ())
     tree = render_profile(resolved, None, session.data_folder("playbooks"), reader)
     return {
-        path: yaml.load(content, Tags)
+        path: yaml.load(content, UnsafeLoader)
         for path, content in tree.files.items()
         if path.endswith(".yml") and path.startswith("project/")
     }
