@@ -93,22 +93,27 @@ def test_publish_clears_the_arrivals_of_killed_attempts_of_this_folder(tmp_path:
     ]
 
 
-def test_attempt_whose_arrivals_are_cleared_away_says_that_it_was_overtaken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between its copying and its renaming another one publishes."""
-    folder = tmp_path / "desk"
-    old = claim_folder(folder, None)
+def overtake_at_the_next_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have another attempt publish before the next file is copied."""
+    copy = shutil.copyfile
 
     def overtake(source: Path, place: Path) -> None:
         monkeypatch.setattr(shutil, "copyfile", copy)
         publish(folder, {"desk.iso": b"result"}, claim_folder(folder, None))
         copy(source, place)
 
-    copy = shutil.copyfile
+    monkeypatch.setattr(shutil, "copyfile", overtake)
+
+
+def test_attempt_whose_arrivals_are_cleared_away_says_that_it_was_overtaken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its copying and its renaming another one publishes."""
+    folder = tmp_path / "desk"
+    old = claim_folder(folder, None)
     image = tmp_path / "image"
     image.write_bytes(b"leftover")
-    monkeypatch.setattr(shutil, "copyfile", overtake)
+    overtake_at_the_next_copy(folder, monkeypatch)
     with pytest.raises(SupersededFault):
         publish(folder, {"desk.iso": image}, old)
     assert (folder / "desk.iso").read_bytes() == b"result"
@@ -156,16 +161,9 @@ def test_reports_whose_arrivals_a_build_clears_away_say_so(
     folder = tmp_path / "desk"
     publish(folder, FILES, claim_folder(folder, None))
     seen = check_sums(folder)
-
-    def overtake(source: Path, place: Path) -> None:
-        monkeypatch.setattr(shutil, "copyfile", copy)
-        publish(folder, {"desk.iso": b"result"}, claim_folder(folder, None))
-        copy(source, place)
-
-    copy = shutil.copyfile
     recording = tmp_path / "recording"
     recording.write_bytes(b"frames")
-    monkeypatch.setattr(shutil, "copyfile", overtake)
+    overtake_at_the_next_copy(folder, monkeypatch)
     with pytest.raises(SupersededFault):
         publish_reports(folder, {"verify.pcap": recording}, seen)
     assert files_below(folder).keys() == {*FILES, SUMS}
