@@ -99,6 +99,26 @@ class MachineLab:
         """Provision the machine over ssh."""
         return self.run("provision", profile, "--host", host, *self.ssh_options, *options)
 
+    def play(self, tree: Path, *options: str) -> str:
+        """Apply a rendered tree by plain ansible-playbook and an inventory of one's own."""
+        inventory = self.work / "own.ini"
+        inventory.write_text(
+            f"[boxes]\nbox ansible_host={MACHINE} ansible_user=root "
+            f'ansible_ssh_common_args="-F {self.work}/ssh_config"\n'
+        )
+        ansible = Path(sys.executable).parent / "ansible-playbook"
+        playbook = tree / "project" / "machine.yml"
+        said = subprocess.run(
+            self.operator.command(ansible, "--inventory", inventory, *options, playbook),
+            env={**self.environment, "HOME": str(self.work)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert said.returncode == 0, said.stdout
+        return said.stdout
+
     @property
     def ssh_options(self) -> tuple[str, ...]:
         return ("--ssh-config", str(self.work / "ssh_config"))

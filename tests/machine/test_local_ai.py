@@ -154,22 +154,9 @@ def test_second_run_changes_nothing(lab: MachineLab, profile: Path) -> None:
 
 
 def test_plain_ansible_brings_the_same(lab: MachineLab, tree: Path) -> None:
-    inventory = lab.work / "own.ini"
-    inventory.write_text(
-        f"box ansible_host={MACHINE} ansible_user=root "
-        f'ansible_ssh_common_args="-F {lab.work}/ssh_config"\n'
-    )
-    ansible = Path(sys.executable).parent / "ansible-playbook"
-    said = subprocess.run(
-        lab.operator.command(ansible, "--inventory", inventory, tree / "project" / "machine.yml"),
-        env={**lab.environment, "HOME": str(lab.work)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert said.returncode == 0, said.stdout
-    assert "Compare the payloads of tiny-echo" in said.stdout
-    assert "changed=0" in said.stdout
+    said = lab.play(tree)
+    assert "Compare the payloads of tiny-echo" in said
+    assert "changed=0" in said
 
 
 def test_drift_of_a_payload_is_told_and_healed(lab: MachineLab, profile: Path) -> None:

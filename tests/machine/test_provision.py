@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -305,24 +304,10 @@ def test_rendered_tree_serves_an_inventory_of_ones_own(lab: MachineLab) -> None:
     profile = lab.write_profile(PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150"))
     tree = lab.work / "rendered"
     expect_success(lab.run("render", profile, "--target", "machine", "-o", tree))
-    inventory = lab.work / "own.ini"
-    inventory.write_text(
-        f"[boxes]\nbox ansible_host={MACHINE} ansible_user=root "
-        f'ansible_ssh_common_args="-F {lab.work}/ssh_config"\n'
-    )
-    ansible = Path(sys.executable).parent / "ansible-playbook"
-    options = ("--inventory", inventory, "--tags", "telemetry-off")
-    said = subprocess.run(
-        lab.operator.command(ansible, *options, tree / "project" / "machine.yml"),
-        env={**lab.environment, "HOME": str(lab.work)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert said.returncode == 0, said.stdout
-    assert "Write the files of telemetry-off" in said.stdout
-    assert "Write the files of tor" not in said.stdout
-    assert "changed=0" in said.stdout
+    said = lab.play(tree, "--tags", "telemetry-off")
+    assert "Write the files of telemetry-off" in said
+    assert "Write the files of tor" not in said
+    assert "changed=0" in said
 
 
 def test_component_takes_away_what_it_brought(lab: MachineLab) -> None:
