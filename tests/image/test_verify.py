@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from bench import FURTHER, Bench, Built, Verified, wants_all_profiles
 
+from gnoppix_build.catalog.load import check_file_name
 from gnoppix_build.cli import session
 
 pytestmark = pytest.mark.root
@@ -17,7 +18,11 @@ PARTS_WITHOUT_FOLDER = {"image"}
 def expected_parts(profile: str | Path) -> set[str]:
     """Name what a verification looks at: the components with checks, and the image itself."""
     resolved = session.require_profile(str(profile), ())
-    return PARTS_WITHOUT_FOLDER | {each.name for each in resolved.components}
+    return PARTS_WITHOUT_FOLDER | {
+        each.name
+        for each in resolved.components
+        if (each.folder / check_file_name(each.name)).is_file()
+    }
 
 
 def test_image_of_all_services_passes_every_check(verified: Verified) -> None:
