@@ -48,8 +48,9 @@ KEEP_KEY = (
     "--with-key=host --name=remote-ai.hidden - /etc/credstore.encrypted/remote-ai.hidden"
 )
 # Opens streams to the same place by several SOCKS ports, and asks tor which circuits carry them.
+# The circuits of a Conflux set are legs of one way. Source: tor's proposal 329.
 COMPARE_CIRCUITS = """
-import pathlib, socket, struct, sys
+import pathlib, re, socket, struct, sys
 name = sys.argv[1].encode()
 streams = []
 for port in sys.argv[2:]:
@@ -64,11 +65,13 @@ for port in sys.argv[2:]:
 control = socket.socket(socket.AF_UNIX)
 control.connect("/run/tor/control")
 cookie = pathlib.Path("/run/tor/control.authcookie").read_bytes().hex()
-control.sendall(f"AUTHENTICATE {cookie}\\r\\nGETINFO stream-status\\r\\nQUIT\\r\\n".encode())
+questions = "GETINFO stream-status circuit-status"
+control.sendall(f"AUTHENTICATE {cookie}\\r\\n{questions}\\r\\nQUIT\\r\\n".encode())
 answer = b"".join(iter(lambda: control.recv(4096), b"")).decode()
 rows = [line.split() for line in answer.splitlines() if " SUCCEEDED " in line]
 circuits = {int(row[0].rpartition("=")[2]): row[2] for row in rows}
-print(*(circuits[number] for number in sorted(circuits)))
+sets = dict(re.findall(r"^(\\d+) BUILT .* CONFLUX_ID=(\\S+)", answer, re.MULTILINE))
+print(*(sets.get(circuits[number], circuits[number]) for number in sorted(circuits)))
 """
 ASK_CONTROL = 'import socket; socket.socket(socket.AF_UNIX).connect("/run/tor/control")'
 SEND_DATAGRAM = """
@@ -172,14 +175,15 @@ def test_ports_share_no_circuit(
         ) as container,
     ):
         container.wait_for_journal(UNIT, DONE)
-        ports = ("9050", "9050", "9151", "9151", "9152")
+        ports = [port for port in ("9050", "9151", "9152") for _ in range(3)]
         compare = ("python3", "-c", COMPARE_CIRCUITS, tor_network.web_name, *ports)
         used = container.said(*compare, user=USER, groups=[TOR_CONTROL]).split()
         stranger = container.run("python3", "-c", ASK_CONTROL, user=USER)
     assert len(used) == len(ports)
-    assert used[0] == used[1]
-    assert used[2] == used[3]
-    assert len({*used}) == 3, used
+    by_port = [{*used[start : start + 3]} for start in range(0, len(used), 3)]
+    assert sum(map(len, by_port)) == len({*used}), used
+    # A port's first stream may be there before the circuit that the others share.
+    assert all(len(circuits) < 3 for circuits in by_port), used
     assert "PermissionError" in stranger.stderr
 
 
