@@ -4,7 +4,8 @@
 import shlex
 from collections.abc import Sequence
 
-from gnoppix_build.checks.probes import WITHOUT_RULES, probes_among, where_the_cards_are
+from gnoppix_build.checks.cards import where_the_cards_are
+from gnoppix_build.checks.probes import WITHOUT_RULES, probes_among
 from gnoppix_build.policy.capture import Stranger, compile_capture, judge_frames
 from gnoppix_build.policy.model import Policy
 from gnoppix_build.report.finding import WHOLE_IMAGE, Finding, Outcome

@@ -4,6 +4,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from gnoppix_build.checks.cards import where_the_cards_are
 from gnoppix_build.checks.programs import command_of
 from gnoppix_build.policy.model import Policy
 
@@ -31,13 +32,6 @@ def probe_commands(policy: Policy, seconds: int = 0) -> tuple[str, ...]:
         where_the_cards_are(policy, command_of("send_probes", str(uid), str(seconds)))
         for uid in (ROOT, LIVE_USER)
     )
-
-
-def where_the_cards_are(policy: Policy, command: str) -> str:
-    """Give the shell command that runs a command in the network namespace of the cards."""
-    if policy.card_namespace == "system":
-        return command
-    return f"ip netns exec {policy.card_namespace} {command}"
 
 
 def _kind_of(frame: bytes) -> str | None:

@@ -33,9 +33,11 @@ def wants_all_profiles() -> bool:
 # Any other reason says that something was not looked at, which proves nothing.
 NOT_ASKED_FOR = frozenset(
     (
+        "a card gets its address when somebody agrees to the network",
         "no component has a service",
         "no component of the profile promises anything of a machine without a network card",
         "no model has a port of this computer",
+        "nobody has agreed to the network yet",
         "the cards are beneath a tunnel",
         "the profile asks for no graphics processor",
         "the profile does not ask for consent",

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from gnoppix_build.checks.cards import open_cards
+
 MARK = b"gnoppix-name-probe"
 LOOPBACK = "127.0.0.1"
 FOREIGN = "192.0.2.1"
@@ -160,6 +162,7 @@ def test_a_question_is_on_the_wire_without_rules(host: Any, wire: Any, policy: A
     """Without the firewall the foreign server is asked: the check above is able to fail."""
     if policy.tunnels:
         pytest.skip("the cards are beneath a tunnel")
+    open_cards(host, policy)
     host.check_output("nft flush ruleset")
     frames = wire.frames_during(lambda: ask(host, FOREIGN))
     assert any(MARK in frame for frame in frames)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from gnoppix_build.checks.cards import open_cards
+from gnoppix_build.checks.cards import where_the_cards_are as among_cards
 from gnoppix_build.checks.doors import (
     admitted_doors,
     in_namespace,
@@ -20,7 +22,6 @@ from gnoppix_build.checks.doors import (
     undeclared,
 )
 from gnoppix_build.checks.probes import LIVE_USER, ROOT, WITHOUT_RULES, probe_commands, probes_among
-from gnoppix_build.checks.probes import where_the_cards_are as among_cards
 from gnoppix_build.checks.programs import command_of
 from gnoppix_build.policy.capture import compile_capture, judge_frames
 
@@ -178,8 +179,11 @@ def test_probes_stay_off_the_wire(host: Any, wire: Any, policy: Any) -> None:
 @pytest.mark.destructive
 def test_probes_are_on_the_wire_without_rules(host: Any, wire: Any, policy: Any) -> None:
     """The probes do leave when the rules are gone: the checks of them are able to fail."""
+    open_cards(host, policy)
     if not has_link(host, policy):
         pytest.skip("no network card is up here")
+    kept_back = wire.sent_during(lambda: send_probes(host, policy))
+    assert probes_among(kept_back) == set()
     host.check_output(among_cards(policy, "nft flush ruleset"))
     sent = wire.sent_during(lambda: send_probes(host, policy))
     assert probes_among(sent) >= WITHOUT_RULES
@@ -200,6 +204,7 @@ def test_every_user_reaches_every_port_without_rules(host: Any, policy: Any) -> 
 @pytest.mark.destructive
 def test_cards_keep_probes_back_without_the_table(host: Any, wire: Any, policy: Any) -> None:
     """With the `inet` table gone the chain of each card still lets nothing foreign out."""
+    open_cards(host, policy)
     host.check_output(among_cards(policy, "nft delete table inet gnoppix"))
     sent = wire.sent_during(lambda: send_probes(host, policy))
     assert probes_among(sent) == set()
@@ -315,6 +320,7 @@ def test_card_without_its_chain_goes_down(host: Any, wire: Any, policy: Any) -> 
     """Stopping the unit of a card's egress chain takes the link down, and starting it up again."""
     if policy.card_namespace != "system":
         pytest.skip("the cards are beneath a tunnel")
+    open_cards(host, policy)
     cards = links_up(host)
     if not cards:
         pytest.skip("no network card is up here")
