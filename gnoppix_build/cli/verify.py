@@ -29,6 +29,7 @@ from gnoppix_build.cli.verify_boot import (
 from gnoppix_build.cli.verify_traffic import check_on_hostile_network
 from gnoppix_build.effects.image import OpenImage, host_needles, opened_iso, trace_layers
 from gnoppix_build.effects.qemu import can_run_kvm
+from gnoppix_build.effects.qemu_command import MachineSize
 from gnoppix_build.effects.results import check_sums, publish_reports
 from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.policy.model import Policy
@@ -80,7 +81,8 @@ def examine_image(
             findings += _verify_tree(checks, image, result)
     if {*tiers} - {"static"}:
         kvm = can_run_kvm(tools, work / "probe")
-        bench = Bench(checks, iso, work, tools, trial_credentials(resolved), kvm)
+        size = MachineSize.with_memory(resolved.memory)
+        bench = Bench(checks, iso, work, tools, trial_credentials(resolved), kvm, size)
         findings += _verify_boots(bench, compile_policy(resolved), tiers)
         if "traffic" in tiers:
             evidence["verify.pcap"] = bench.machine_by_uefi().recording

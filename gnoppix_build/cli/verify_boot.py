@@ -4,14 +4,14 @@
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gnoppix_build.app.verify import CheckPlan, check_machine, check_offline, has_offline_checks
 from gnoppix_build.checks.context import CheckContext
 from gnoppix_build.effects.guest_channel import GuestFault
 from gnoppix_build.effects.qemu import Machine
-from gnoppix_build.effects.qemu_command import Firmware, Lan, NoLan
+from gnoppix_build.effects.qemu_command import Firmware, Lan, MachineSize, NoLan
 from gnoppix_build.report.finding import WHOLE_IMAGE, Finding, Outcome, Tier
 from gnoppix_build.targets.vm import GuestHost, GuestWire
 
@@ -25,7 +25,7 @@ SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e0
 class Bench:
     """What every boot of an image needs; `work` is a folder for what the machines write.
 
-    `credentials` are brought to each machine: name -> text.
+    `credentials` are brought to each machine: name -> text; each has the memory of `size`.
     """
 
     checks: CheckPlan
@@ -34,6 +34,7 @@ class Bench:
     tools: Path
     credentials: Mapping[str, str]
     kvm: bool
+    size: MachineSize = field(default_factory=MachineSize)
 
     def machine_by_bios(self) -> Machine:
         """Give a machine with the firmware of an old computer."""
@@ -55,6 +56,7 @@ class Bench:
             firmware,
             lan=lan,
             kvm=self.kvm,
+            size=self.size,
             credentials=self.credentials,
         )
 

@@ -72,7 +72,7 @@ class Machine:
         self._firmware = firmware
         self._lan = lan or OwnLan()
         self._kvm = kvm
-        self._size = size or MachineSize()
+        self.size = size or MachineSize()
         self._credentials = credentials or {}
         self._hardware_clock = hardware_clock
         self._release: list[Callable[[], None]] = []
@@ -167,7 +167,7 @@ class Machine:
             machine_command(
                 places,
                 self._firmware,
-                self._size,
+                self.size,
                 self._lan,
                 self._credentials,
                 kvm=self._kvm,

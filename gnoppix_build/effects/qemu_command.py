@@ -60,6 +60,11 @@ class MachineSize:
     processors: int = 2
     memory_mib: int = 2048
 
+    @classmethod
+    def with_memory(cls, memory: int | None) -> "MachineSize":
+        """Give one with this memory, in bytes; None is the usual memory."""
+        return cls() if memory is None else cls(memory_mib=memory // 1024**2)
+
 
 def descriptors_of(lan: Lan) -> tuple[int, ...]:
     """Name the descriptors that QEMU inherits for a network."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How often an image is booted, and how, by the tiers that are asked for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from gnoppix_build.app.verify import CheckPlan
 from gnoppix_build.checks.context import CheckContext
 from gnoppix_build.cli import verify
 from gnoppix_build.cli.verify_boot import Bench, Boot, judge_machine_ids
+from gnoppix_build.effects.qemu_command import MachineSize
 from gnoppix_build.policy.model import Policy
 from gnoppix_build.report.finding import Finding
 
@@ -45,6 +47,13 @@ def test_image_is_booted_once_for_each_firmware(
         monkeypatch.setattr(verify, f"check_{function}", lambda *_, boot=boot: boot)
     findings = verify._verify_boots(BENCH, Policy("demo"), tiers)
     assert [finding.check for finding in findings] == expected
+
+
+@pytest.mark.parametrize(("memory", "mib"), [(None, 2048), (3 * 1024**3, 3072)])
+def test_machine_has_the_memory_of_the_profile(memory: int | None, mib: int) -> None:
+    """What a profile declares is the least machine: that is the one to boot on."""
+    size = MachineSize.with_memory(memory)
+    assert replace(BENCH, size=size).machine_by_bios().size == MachineSize(memory_mib=mib)
 
 
 @pytest.mark.parametrize(
