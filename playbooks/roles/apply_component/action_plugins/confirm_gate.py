@@ -16,21 +16,13 @@ class ActionModule(ActionBase):
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Confirm the change; connections that break while it is made are no fault."""
+        """Wait for the change, or confirm it; connections that break meanwhile are no fault."""
         super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         if self._connection.transport != "local":
             # The connection itself is what has come through.
             arguments["session_port"] = 0
         deadline = time.monotonic() + arguments["seconds"]
-        waited = self._come_through({**arguments, "is_final": False}, deadline, task_vars)
-        if waited.get("failed"):
-            return waited
-        return self._come_through({**arguments, "is_final": True}, deadline, task_vars)
-
-    def _come_through(
-        self, arguments: dict[str, Any], deadline: float, task_vars: dict[str, Any] | None
-    ) -> dict[str, Any]:
         while True:
             if hasattr(self._connection, "reset"):
                 self._connection.reset()

@@ -26,6 +26,10 @@ options:
     description: The seconds after which the change is undone if nobody has confirmed it.
     type: int
     required: true
+  session_port:
+    description: The port of sessions that are to go on; 0 for none.
+    type: int
+    default: 0
 """
 KEYS = ("unit", "wanted", "component", "part")
 
@@ -100,6 +104,7 @@ def main():
                 "options": unit_options,
             },
             "undo_after": {"type": "int", "required": True},
+            "session_port": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
         no_log=True,
@@ -107,7 +112,8 @@ def main():
     try:
         change = Change(module.params)
         if change.is_needed and not module.check_mode:
-            gate.arm(change.switch, module.params["undo_after"])
+            seconds, port = module.params["undo_after"], module.params["session_port"]
+            gate.arm(change.switch, seconds, port)
     except (OSError, ValueError, units.Refused) as error:
         module.fail_json(msg=str(error), invocation={})
     module.exit_json(

@@ -48,6 +48,19 @@ Type=oneshot
 ExecStart={program} go-back
 """
 LONGEST_SWITCH_S = 60
+SESSIONS = "inet gnoppix-sessions"
+SESSIONS_TEXT = """\
+table {table} {{
+	chain output {{
+		type filter hook output priority raw
+		tcp sport {port} notrack
+	}}
+	chain input {{
+		type filter hook input priority filter
+		ct state new,established accept
+	}}
+}}
+"""
 IFF_UP = 1
 ESTABLISHED = "01"
 
@@ -57,19 +70,23 @@ def is_pending():
     return os.path.exists(BEFORE)
 
 
-def arm(switch, seconds):
-    """Keep what there is, start the timer that brings it back, and have the change made."""
+def arm(switch, seconds, session_port):
+    """Keep what there is, start the timer that brings it back, and have the change made.
+
+    Sessions at `session_port` (0 for none) go on behind rules that admit them.
+    """
     shutil.rmtree(FOLDER, ignore_errors=True)
     os.makedirs(FOLDER, mode=0o700)
     _install_program()
     _write(SWITCH, switch)
     paths = [*(entry["path"] for entry in switch["files"]), *switch["gone_files"]]
     names = [*(unit["unit"] for unit in switch["units"]), *switch["gone_units"]]
+    tables = _tables()
     before = {
         "record": remember(gnoppix_record.PATH),
         "files": {path: remember(path) for path in paths},
         "units": {name: _state_of(name) for name in names},
-        "tables": sorted(_tables()),
+        "tables": sorted(tables),
         "links": _links_up(),
     }
     _write(BEFORE, before)
@@ -78,6 +95,8 @@ def arm(switch, seconds):
     write_whole(f"{UNITS}/{TIMER}", TIMER_TEXT.format(seconds=seconds).encode(), 0o644)
     run("systemctl", "daemon-reload")
     run("systemctl", "enable", "--now", TIMER)
+    if session_port and _has_nft() and not any("ct " in text for text in tables.values()):
+        _know_sessions(session_port)
     run(
         *("systemd-run", "--quiet", "--collect", "--unit=gnoppix-switch", "--on-active=1"),
         *("--timer-property=AccuracySec=100ms", "--", *PROGRAM.split(" "), "switch"),
@@ -178,7 +197,22 @@ def _install_program():
     write_whole(f"{FOLDER}/__main__.py", start, 0o600)
 
 
+def _know_sessions(port):
+    """Have connections tracked before the first rule that asks for their direction.
+
+    A connection's direction is that of the first packet that is tracked, and this must not be an
+    answer: rules for answers would cut the session whose last word was the machine's. What is known
+    stays known without the table. Source: the kernel's net/netfilter/nf_conntrack_proto.c.
+    """
+    text = SESSIONS_TEXT.format(table=SESSIONS, port=port)
+    path = f"{FOLDER}/sessions.nft"
+    write_whole(path, text.encode(), 0o600)
+    run("nft", "-f", path)
+
+
 def _change(switch):
+    if SESSIONS in _tables():
+        run("nft", "delete", "table", *SESSIONS.split(" "))
     record = Record.load()
     files = [Wanted(entry) for entry in switch["files"]]
     for wanted in files:
@@ -249,10 +283,14 @@ def _state_of(name):
 
 def _tables():
     """Give the tables of nftables: family and name -> text without counters."""
-    if not os.path.exists("/usr/sbin/nft"):
+    if not _has_nft():
         return {}
     names = [line.partition(" ")[2] for line in run("nft", "list", "tables").splitlines()]
     return {name: run("nft", "-s", "list", "table", *name.split(" ")) for name in names}
+
+
+def _has_nft():
+    return os.path.exists("/usr/sbin/nft")
 
 
 def _links_up():
