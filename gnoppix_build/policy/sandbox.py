@@ -51,6 +51,11 @@ _ADDING: Final = frozenset(
         "SystemCallFilter",
     )
 )
+# What no relaxation gives back: an io_uring, for which `@system-service` has the calls, makes sockets
+# of families that are refused to socket(2). Source: io_uring_prep_socket(3), systemd.exec(5).
+_REFUSED: Final[Mapping[str, str]] = {
+    "SystemCallFilter": "~io_uring_enter io_uring_register io_uring_setup"
+}
 # Each needs a mount namespace of the unit's own. Source: systemd.exec(5).
 _OWN_MOUNTS: Final = frozenset(
     (
@@ -89,6 +94,8 @@ def format_drop_in(policy: Policy, service: PolicyService) -> str:
     for setting in sorted({*settings, *service.relaxes}):
         relaxation = service.relaxes.get(setting)
         values = settings[setting] if relaxation is None else (relaxation.to, *relaxation.also)
+        if setting in _REFUSED:
+            values += (_REFUSED[setting],)
         if relaxation is not None:
             lines.append(f"# {relaxation.because}")
         if setting in _ADDING and values != ("",):

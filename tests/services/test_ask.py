@@ -420,6 +420,73 @@ def test_answer_that_breaks_off_is_no_answer(
     assert (done.returncode, done.stdout, done.stderr) == (1, shown, f"ask: {message}\n")
 
 
+@pytest.mark.parametrize("origin", ["local", "remote"])
+def test_question_that_was_sent_is_not_sent_again(system: System, origin: str) -> None:
+    """Neither to a model that it may have killed, nor to one that takes money for it."""
+    model = system.serve("tiny", lambda asked: asked.connection.close(), origin)
+    words = ("--remote",) if origin == "remote" else ()
+    done = system.ask(*words, "--wait", "5", "hello")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == "ask: no answer came: RemoteDisconnected"
+    assert len(model.asked) == 1
+
+
+def test_server_that_speaks_something_else_is_told(system: System) -> None:
+    system.serve("tiny", lambda asked: asked.wfile.write(b"220 mail\r\n"))
+    assert system.ask("hello").stderr == "ask: no answer came: BadStatusLine\n"
+
+
+def test_end_without_a_word_is_no_answer(system: System) -> None:
+    def only_thoughts(asked: _Asked) -> None:
+        asked.begin()
+        asked.event({"choices": [{"delta": {"reasoning_content": "hm"}, "finish_reason": None}]})
+        asked.event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+        asked.event("[DONE]")
+
+    system.serve("tiny", only_thoughts)
+    for words in (("hello",), ("--json", "hello")):
+        done = system.ask(*words)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            "ask: `tiny` ended without an answer; it may have thought for too long\n"
+        )
+
+
+def test_words_that_are_no_text_are_refused(system: System) -> None:
+    model = system.serve("tiny", paris)
+    command = [os.fsencode(each) for each in system.command()]
+    done = subprocess.run([*command, b"\xff?"], input=b"", capture_output=True, check=False, env={})
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"ask: the question: this is not text in UTF-8\n",
+    )
+    assert model.asked == []
+
+
+def test_closed_standard_input_is_none(system: System) -> None:
+    system.serve("tiny", paris)
+    line = ("sh", "-c", 'exec "$@" <&-', "sh", *system.command("hello"))
+    done = subprocess.run(line, capture_output=True, check=False, env={})
+    assert (done.returncode, done.stdout) == (0, b"The capital is Paris.\n")
+
+
+def test_input_that_does_not_come_is_told(system: System) -> None:
+    system.serve("tiny", paris)
+    with subprocess.Popen(
+        system.command("hello"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={},
+    ) as asking:
+        assert asking.stderr is not None
+        assert asking.stderr.readline() == (
+            "reading standard input; `ask … </dev/null` goes without it\n".encode()
+        )
+        said, _ = asking.communicate()
+    assert (asking.returncode, said) == (0, b"The capital is Paris.\n")
+
+
 def test_answer_that_fills_the_context_is_told(system: System) -> None:
     def endless(asked: _Asked) -> None:
         asked.begin()

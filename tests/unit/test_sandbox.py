@@ -3,6 +3,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from gnoppix_build.catalog.service import Relaxation
 from gnoppix_build.policy.model import (
     Carried,
@@ -31,6 +33,7 @@ SERVICE = PolicyService(
 )
 LISTENER = PolicyListener("names", "names", "udp", "127.0.0.1", 53, ("everyone",))
 EMPTY = Policy(profile="test")
+NO_RING = "~io_uring_enter io_uring_register io_uring_setup"
 
 
 def settings(policy: Policy, service: PolicyService = SERVICE) -> dict[str, list[str]]:
@@ -86,6 +89,7 @@ SystemCallErrorNumber=EPERM
 SystemCallFilter=
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+SystemCallFilter=~io_uring_enter io_uring_register io_uring_setup
 TemporaryFileSystem=/run/dbus:ro,mode=0000
 TemporaryFileSystem=/run/podman:ro,mode=0000
 TemporaryFileSystem=/run/systemd/resolve:ro,mode=0000
@@ -166,6 +170,14 @@ def test_sockets_of_others_are_hidden_and_own_and_seen_ones_are_not() -> None:
     assert "RuntimeDirectoryPreserve" not in settings(EMPTY, SERVICE)
 
 
+@pytest.mark.parametrize("to", ["@system-service", ""])
+def test_no_relaxation_gives_an_io_uring(to: str) -> None:
+    """It makes sockets of every family, whatever families the unit is restricted to."""
+    relaxes = {"SystemCallFilter": Relaxation(to=to, because="it may")}
+    found = settings(EMPTY, replace(SERVICE, relaxes=relaxes))
+    assert found["SystemCallFilter"][-1] == NO_RING
+
+
 def test_relaxed_setting_stands_with_its_reason() -> None:
     relaxes = {
         "MemoryDenyWriteExecute": Relaxation(to="no", because="it compiles at run time"),
@@ -185,7 +197,7 @@ def test_service_that_drops_privileges_starts_as_root_and_may_change_its_user() 
     found = settings(EMPTY, replace(SERVICE, drops_privileges=True, capabilities=("CAP_SETUID",)))
     assert not {"User", "Group", "PrivateUsers"} & found.keys()
     assert found["CapabilityBoundingSet"] == ["CAP_SETUID"]
-    assert found["SystemCallFilter"][-1] == "@chown @setuid"
+    assert found["SystemCallFilter"][-2:] == ["@chown @setuid", NO_RING]
 
 
 def test_service_beneath_a_tunnel_waits_for_its_namespace() -> None:

@@ -39,6 +39,11 @@ def beside(folder: Path) -> list[bytes]:
     return [bytes(each) for way in ways[1:] for each in way.iterdir() if each not in ways]
 
 
+def has_no_rings() -> bool:
+    setting = Path("/proc/sys/kernel/io_uring_disabled")
+    return not setting.exists() or setting.read_text().strip() != "0"
+
+
 def probe(folder: Path, names: list[bytes], *skip: bytes, **environment: str) -> dict[str, Any]:
     """Run the probe, for one folder and for sockets that are named."""
     asked = {
@@ -76,6 +81,11 @@ def test_probe_reaches_sockets_with_any_name(
     reached = [name for name in (*there, *absent) if as_told(name) in answer["reached"]]
     assert reached == there
     assert socket.AF_INET in answer["families"], "nothing confines this run"
+
+
+@pytest.mark.skipif(has_no_rings(), reason="the kernel gives nobody an io_uring here")
+def test_probe_is_given_a_ring(tmp_path: Path) -> None:
+    assert probe(tmp_path, [])["ring"] == 0
 
 
 def test_probe_finds_sockets_that_it_was_not_told(opened: ExitStack, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `llama-cpp` promises of a system."""
 
+import errno
 import json
 import shlex
 from collections.abc import Mapping
@@ -168,6 +169,7 @@ def test_unit_has_its_sandbox(host: Any, options: Mapping[str, Any]) -> None:
         "PrivateNetwork=yes",
         "RestrictAddressFamilies=AF_UNIX",
         "SystemCallFilter=~@privileged @resources",
+        "SystemCallFilter=~io_uring_enter io_uring_register io_uring_setup",
     } <= sandbox
     if options["gpu"] == "off":
         assert {"MemoryDenyWriteExecute=yes", "PrivateDevices=yes"} <= sandbox
@@ -244,6 +246,7 @@ def test_sandbox_reaches_no_network_and_no_other_socket(
     model = resident_model(profile, policy)
     result = probe_sandbox(host, model)
     assert result["families"] == []
+    assert errno.errorcode[result["ring"]] == "EPERM", "no socket is made by an io_uring"
     assert result["reached"] == [model.socket]
     assert result["tried"] > 1, "the system's other sockets were tried"
 
