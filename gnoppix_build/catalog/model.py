@@ -27,10 +27,11 @@ from gnoppix_build.language.leaves import (
 MODELS_FOLDER: Final = "/usr/share/gnoppix/models"
 MIB: Final = 1024**2
 GIB: Final = 1024**3
-# Measured with 0.7.0 and a batch of 512 tokens, docs/measured.md: what a server needs beside
-# weights and cache is this, and for each token of the batch so many vectors of the model's width.
+# Measured with 0.7.0 and batches of 512 and 2048 tokens, docs/measured.md: what a server needs
+# beside weights and cache is this, and for each token of the batch so many vectors of its width.
 _SERVER: Final = 23 * MIB
 _BATCH: Final = 512
+_LONGEST_TEXT: Final = 2048
 _VECTORS: Final = 16
 _BYTES_OF_A_NUMBER: Final = 4
 _BYTES_OF_A_CACHED_NUMBER: Final = 2
@@ -173,6 +174,12 @@ class Need:
         return self.weights + self.kv + self.overhead
 
 
+def batch_of(model: Model, context: int) -> int:
+    """Tell how many tokens a model takes at once: a text that becomes one vector has to fit."""
+    longest = min(context, _LONGEST_TEXT) if model.purpose == "embedding" else 0
+    return max(_BATCH, longest)
+
+
 def need(model: Model, weights: int, context: int) -> Need:
     """Tell the memory for a model whose file has `weights` bytes, with a context in tokens.
 
@@ -180,7 +187,7 @@ def need(model: Model, weights: int, context: int) -> Need:
     that caches less for some layers (a sliding window) stays below that.
     """
     cached = 2 * model.layers * model.kv_heads * model.head_dim * _BYTES_OF_A_CACHED_NUMBER
-    batch = _BATCH * _VECTORS * model.width * _BYTES_OF_A_NUMBER
+    batch = batch_of(model, context) * _VECTORS * model.width * _BYTES_OF_A_NUMBER
     return Need(weights, cached * context, _SERVER + batch)
 
 

@@ -51,8 +51,8 @@ _ADDING: Final = frozenset(
         "SystemCallFilter",
     )
 )
-# What no relaxation gives back: an io_uring, for which `@system-service` has the calls, makes sockets
-# of families that are refused to socket(2). Source: io_uring_prep_socket(3), systemd.exec(5).
+# What no relaxation gives back: an io_uring, whose calls are in `@system-service`, makes sockets of
+# families that are refused to socket(2). Source: io_uring_prep_socket(3), systemd.exec(5).
 _REFUSED: Final[Mapping[str, str]] = {
     "SystemCallFilter": "~io_uring_enter io_uring_register io_uring_setup"
 }

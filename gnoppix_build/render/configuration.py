@@ -8,7 +8,7 @@ from typing import Any, Final
 from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
-from gnoppix_build.catalog.model import path_of_model
+from gnoppix_build.catalog.model import batch_of, path_of_model
 from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.policy.egress import format_egress_chain
 from gnoppix_build.policy.model import Policy
@@ -45,13 +45,14 @@ class PolicyTexts:
 
 @dataclass(frozen=True, slots=True)
 class ModelVariables:
-    """A language model as templates see it; sizes in bytes, the context in tokens."""
+    """A language model as templates see it; sizes in bytes, context and batch in tokens."""
 
     name: str
     path: str
     sha256: str
     purpose: str
     context: int
+    batch: int
     memory: int
 
 
@@ -118,6 +119,7 @@ def _describe_model(model: ChosenModel) -> ModelVariables:
         sha256=model.sha256,
         purpose=model.declaration.purpose,
         context=model.context,
+        batch=batch_of(model.declaration, model.context),
         memory=model.need.total,
     )
 
