@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from gnoppix_build.catalog.contract import check_contract, check_exposures
 from gnoppix_build.catalog.features import (
     FEATURES_FILE,
     CataloguedFeature,
@@ -14,7 +15,7 @@ from gnoppix_build.catalog.features import (
     Features,
     check_feature_names,
 )
-from gnoppix_build.catalog.kind import Kind, check_contract, check_exposures
+from gnoppix_build.catalog.kind import Kind
 from gnoppix_build.catalog.manifest import Contribution, Manifest
 from gnoppix_build.catalog.options import OptionValue, entry_of, read_option
 from gnoppix_build.catalog.references import check_references

@@ -432,7 +432,10 @@ def test_question_that_was_sent_is_not_sent_again(system: System, origin: str) -
 
 
 def test_server_that_speaks_something_else_is_told(system: System) -> None:
-    system.serve("tiny", lambda asked: asked.wfile.write(b"220 mail\r\n"))
+    def greet(asked: _Asked) -> None:
+        asked.wfile.write(b"220 mail\r\n")
+
+    system.serve("tiny", greet)
     assert system.ask("hello").stderr == "ask: no answer came: BadStatusLine\n"
 
 

@@ -216,6 +216,67 @@ def test_service_exposed_beyond_two_says_why(service: str, codes: int) -> None:
     assert text.count("error[exposure-without-reason]") == codes, text
 
 
+def shipped_kind(kind: str) -> dict[str, str]:
+    return {kind: (KINDS_FOLDER / f"{kind}.yaml").read_text()}
+
+
+OPENED = """\
+kind: KIND
+summary: one
+NEEDS
+egress: [{user: one, reach: none}]
+services: [{unit: one.service, user: one, exposure: 1.0, relaxes: {SETTING}}]
+sockets: [{path: /run/one, user: one}]
+"""
+OPTIONAL_UNITS = """\
+options: {port: {type: switch, default: off, doc: One., example: on}}
+optional: [{when: {port: ["on"]}, units: {UNITS}}]
+"""
+REMOTE = "needs: [{name: remote-models, because: it asks one}]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "needs"), [("ai-runtime", ""), ("recognition", ""), ("ai-gateway", REMOTE)]
+)
+@pytest.mark.parametrize(
+    ("setting", "mistakes"),
+    [
+        ("PrivateNetwork: {to: 'no', because: it may}", 1),
+        ("RestrictAddressFamilies: {to: AF_INET, because: it may}", 1),
+        ("TemporaryFileSystem: {to: '', because: it may}", 1),
+        ("UMask: {to: '0117', because: it may}", 0),
+    ],
+)
+def test_shipped_kinds_of_ai_keep_their_sandbox_closed(
+    kind: str, needs: str, setting: str, mistakes: int
+) -> None:
+    manifest = OPENED.replace("KIND", kind).replace("NEEDS", needs).replace("SETTING", setting)
+    text = said(manifest, kinds=shipped_kind(kind))
+    assert text.count("error[contract]") == mistakes, text
+    assert text.count(f"a service of the kind `{kind}` does not relax `") == mistakes, text
+
+
+@pytest.mark.parametrize("place", ["units: {UNITS}", OPTIONAL_UNITS])
+def test_shipped_runtime_starts_no_service_without_a_sandbox(place: str) -> None:
+    units = place.replace("UNITS", "enable: [one.service, bare.service, one.socket]")
+    manifest = OPENED.replace("KIND", "ai-runtime").replace("NEEDS", units)
+    text = said(manifest.replace("SETTING", ""), kinds=shipped_kind("ai-runtime"))
+    assert text.count("error[contract]") == 1, text
+    assert "`bare.service` is started, and no sandbox is declared for it" in text
+
+
+def test_shipped_gateway_goes_through_another_component_and_says_whom_it_asks() -> None:
+    manifest = OPENED.replace("KIND", "ai-gateway").replace("SETTING", "")
+    direct = manifest.replace("reach: none", "protocol: tcp, ports: [443]").replace("NEEDS\n", "")
+    text = said(direct, kinds=shipped_kind("ai-gateway"))
+    assert "a component of the kind `ai-gateway` reaches the network through another one" in text
+    assert "a component of the kind `ai-gateway` has to say that it needs `remote-models`" in text
+    assert text.count("error[contract]") == 2, text
+    carried = manifest.replace("reach: none", "through: tor").replace("NEEDS", REMOTE)
+    # The catalog of this test has no features.
+    assert "error[contract]" not in said(carried, kinds=shipped_kind("ai-gateway"))
+
+
 @pytest.mark.parametrize("kind", ["ai-runtime", "recognition"])
 def test_shipped_kinds_of_what_works_here_take_no_way_out(kind: str) -> None:
     rules = (KINDS_FOLDER / f"{kind}.yaml").read_text()
