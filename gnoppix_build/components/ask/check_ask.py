@@ -2,6 +2,7 @@
 """What `ask` promises of a system."""
 
 import json
+import secrets
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 
 from gnoppix_build.checks.programs import source_of
+from gnoppix_build.checks.traces import traces_of
 
 ENDPOINTS = "/usr/share/gnoppix/llm/endpoints.d"
-NONCE = "gnoppix-canary-8e21b7"
+BEFORE = "/run/gnoppix-before-ask"
+SAY = 'python3 -c \'print("echo", bytes.fromhex("%s").decode())\''
 # Few, for a machine that is emulated.
 TOKENS = 12
 STRANGER = "setpriv --reuid=65534 --regid=65534 --clear-groups"
@@ -80,23 +83,23 @@ def test_local_question_never_becomes_a_remote_one(host: Any) -> None:
 
 @pytest.mark.running
 def test_local_model_answers_a_person(host: Any, profile: Any) -> None:
-    """A question gets an answer, and it is said that it was given on this computer."""
+    """A question is answered on this computer, which is said, and its word is found nowhere."""
     local = [
         each for each in endpoints(host) if each["origin"] == "local" and not each["embeddings"]
     ]
     if not local:
         pytest.skip("there is no local model")
     model = local[0]["model"]
-    command = (
-        f"echo 'echo {NONCE}' | runuser -u {person(profile)} -- "
-        f"ask --model {model} --tokens {TOKENS} --wait 300"
-    )
-    said = host.run(command)
+    nonce = secrets.token_hex(12)
+    host.check_output(f"touch {BEFORE}")
+    command = f"ask --model {model} --tokens {TOKENS} --wait 300"
+    said = host.run(f"{SAY % nonce.encode().hex()} | runuser -u {person(profile)} -- {command}")
     assert said.rc == 0, said.stderr
     assert said.stdout.strip()
     assert f"answered by `{model}`, on this computer" in said.stderr
-    kept = host.run(f"grep -r -s -l -F {NONCE} /home /tmp /var /run/user")
-    assert kept.stdout == ""
+    host.run("journalctl --flush --sync")
+    assert traces_of(host, [nonce], BEFORE) == []
+    host.check_output(f"rm {BEFORE}")
 
 
 def port_options(profile: Any) -> Mapping[str, Any]:

@@ -286,8 +286,25 @@ def test_questions_are_found_nowhere(host: Any, profile: Any, policy: Any) -> No
 
 
 @pytest.mark.running
+@pytest.mark.destructive
+def test_crash_leaves_no_trace(host: Any, profile: Any, policy: Any) -> None:
+    """A model that crashes leaves no picture of its memory, in which the questions are."""
+    model = resident_model(profile, policy)
+    host.check_output(f"touch {BEFORE}")
+    nonces = ask(host, model)
+    unit = f"llama-cpp@{model.name}.service"
+    show = f"systemctl show --property=MainPID --value {unit}"
+    crashed = host.check_output(show)
+    host.check_output(f"systemctl kill --kill-whom=main --signal=SEGV {unit}")
+    host.run(f"timeout 20 sh -c 'while [ -e /proc/{crashed} ]; do sleep 0.2; done'")
+    assert host.check_output(show) != crashed
+    host.run("journalctl --flush --sync")
+    assert traces_of(host, nonces, BEFORE) == []
+
+
+@pytest.mark.running
 def test_no_core_is_kept(host: Any, policy: Any) -> None:
-    """A model that crashes leaves no picture of its memory."""
+    """No model may write a core at all."""
     for name in models_of(policy):
         shown = host.check_output(f"systemctl show --property=LimitCORE llama-cpp@{name}.service")
         assert shown == "LimitCORE=0"
