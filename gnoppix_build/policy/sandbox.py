@@ -75,6 +75,9 @@ _OWN_MOUNTS: Final = frozenset(
 )
 _HIDDEN_ALWAYS: Final = ("/run/dbus", "/run/podman", "/run/systemd/resolve", "/run/user")
 _HIDDEN_SOCKET: Final = "-/run/docker.sock"
+# What a service that sends nothing is asked for stays out of the journal too. What it prints goes
+# there by a connection that it was started with.
+_JOURNAL: Final = "/run/systemd/journal"
 _SYSTEMD: Final = PurePosixPath("/run/systemd")
 # As many folders are above what lies in a folder of /run: that one, /run and the root.
 _DIRECTLY_BELOW_RUN: Final = 3
@@ -197,7 +200,9 @@ def hidden_paths(policy: Policy, service: PolicyService) -> Iterator[str]:
     own = {each.path for each in policy.sockets if each.user == service.user}
     seen = [PurePosixPath(path) for path in (*own, *service.sees_sockets, *service.writes)]
     folders = {str(_covered_folder(PurePosixPath(each.path))) for each in policy.sockets}
-    for folder in sorted({*_HIDDEN_ALWAYS, *folders}):
+    confined = {each.user for each in policy.confined if each.reach == "none"}
+    always = {*_HIDDEN_ALWAYS, _JOURNAL} if service.user in confined else {*_HIDDEN_ALWAYS}
+    for folder in sorted(always | folders):
         place = PurePosixPath(folder)
         if not any(path == place or place in path.parents for path in seen):
             yield folder
