@@ -47,6 +47,7 @@ CHECKS = COMPONENTS_FOLDER / RUNTIME / "check_llama_cpp.py"
 # A loop device, a recording of a card, a state to go back to; and nothing asks for a GPU.
 NOT_IN_A_CONTAINER = {
     "test_altered_model_is_refused",
+    "test_crash_leaves_no_trace",
     "test_graphics_processor_is_used",
     "test_missing_model_is_an_error",
     "test_models_answer_without_a_card",
