@@ -15,6 +15,7 @@ from gnoppix_build.resolve.claims import (
     check_tunnels,
     check_users,
 )
+from gnoppix_build.resolve.egress import check_egress
 from gnoppix_build.resolve.features import check_features
 from gnoppix_build.resolve.first_words import check_first_words
 from gnoppix_build.resolve.kernel import check_arguments, check_modules, check_settings_of_kernel
@@ -33,6 +34,7 @@ RULES: Final[tuple[Rule, ...]] = (
     check_accounts,
     check_arguments,
     check_contexts,
+    check_egress,
     check_features,
     check_first_words,
     check_groups,

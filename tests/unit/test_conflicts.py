@@ -100,6 +100,8 @@ def codes(components: str, packages: str = "[]") -> set[str]:
         pytest.param("onion: {}, roamer: {}", "[]", id="debian-accounts"),
         pytest.param("engine: {relaxed: on}", "[]", id="relaxed"),
         pytest.param("onion: {}, tunnel: {}", "[]", id="ports-of-two-namespaces"),
+        pytest.param("onion: {}, two-faced: {way: carrier}", "[]", id="ways-of-two-namespaces"),
+        pytest.param("onion: {}, two-faced: {way: onion}", "[]", id="one-way-for-each"),
     ],
 )
 def test_resolve_lets_be_what_works(components: str, packages: str) -> None:
@@ -141,6 +143,7 @@ CHOICES = st.lists(
             "rival: {}",
             "roamer: {late: on, lost: on}",
             "tunnel: {}",
+            "two-faced: {way: both}",
             "vault: {namespaces: off, modules: off, reverse-path: strict, signed-modules: on}",
             "vault: {fixed-code: on, icmp: off, all-tcp: redirected, network: tcp-only}",
             "web: {port: 9050}",
