@@ -88,12 +88,17 @@ class CarriedEgress(Declaration):
 
 
 class DirectEgress(Declaration):
-    """What a user sends to the network itself; no ports or addresses: any."""
+    """What a user sends to the network itself; no ports or addresses: any.
+
+    Where an option has to tell them and is empty, nothing is sent, but for what `any_if_empty`
+    names: of these, an empty option means any.
+    """
 
     user: UserName
     protocol: Protocol
     ports: tuple[PortSource, ...] = ()
     addresses: tuple[AddressSource, ...] = ()
+    any_if_empty: tuple[Literal["addresses", "ports"], ...] = ()
     namespace: Namespace = "system"
     when: Condition = Field(default_factory=dict)
 

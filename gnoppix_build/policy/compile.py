@@ -140,7 +140,7 @@ class _Compiler:
     def flows(self) -> Iterator[DirectFlow | LinkFlow | Carried | Confined | InnerFlow]:
         for component in self._components:
             for each in component.manifest.egress:
-                if component.holds(each.when):
+                if component.sends(each):
                     yield self._flow(component, each)
 
     def redirects(self) -> Iterator[PolicyRedirect]:

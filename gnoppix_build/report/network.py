@@ -75,7 +75,11 @@ def egress_line(egress: Egress, manifest: Manifest) -> str:
 
 def _direct(egress: DirectEgress, manifest: Manifest) -> str:
     addresses = listing(source(each, manifest) for each in egress.addresses) or "any address"
+    if "addresses" in egress.any_if_empty:
+        addresses += " (any if there are none)"
     ports = listing(source(each, manifest) for each in egress.ports)
+    if "ports" in egress.any_if_empty:
+        ports += " (any if there are none)"
     to = f"{addresses}, {f'ports {ports}' if ports else 'any port'}"
     return f"sends {egress.protocol} to {to}{_space(egress.namespace)}"
 

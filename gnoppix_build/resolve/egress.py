@@ -51,7 +51,7 @@ def check_egress(selection: Selection) -> Iterator[Diagnostic]:
     beneath = components_beneath(selection.components)
     for component in selection.components:
         for index, egress in enumerate(component.manifest.egress):
-            if component.holds(egress.when):
+            if component.sends(egress):
                 said[egress.user].append(_read(component, index, egress, beneath))
     for user, words in said.items():
         at_odds = [each for each in words if any(_contradict(each, other) for other in words)]

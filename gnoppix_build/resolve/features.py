@@ -118,7 +118,7 @@ def _dependent(dependents: Dependents, selection: Selection) -> Iterator[tuple[s
         for index, egress in enumerate(component.manifest.egress):
             if (
                 isinstance(egress, DirectEgress)
-                and component.holds(egress.when)
+                and component.sends(egress)
                 and egress.protocol in dependents.egress
             ):
                 protocol = egress.protocol.upper()

@@ -8,6 +8,7 @@ from typing import Literal
 
 from gnoppix_build.catalog.declaration import FromOption
 from gnoppix_build.catalog.manifest import Contribution, Manifest
+from gnoppix_build.catalog.network import DirectEgress, Egress
 from gnoppix_build.catalog.options import OptionValue
 from gnoppix_build.diagnostics import Span
 from gnoppix_build.language.node import Node
@@ -89,6 +90,19 @@ class ResolvedComponent:
     def addresses_of(self, sources: Sequence[str | FromOption]) -> tuple[str, ...]:
         """Give the IP addresses that are written or that options decide."""
         return tuple(each for each in self._decided(sources) if isinstance(each, str))
+
+    def sends(self, egress: Egress) -> bool:
+        """Tell whether it is in force: an option that names no one is not one that names all."""
+        if not isinstance(egress, DirectEgress):
+            return self.holds(egress.when)
+        named: tuple[tuple[str, Sequence[object], Sequence[object]], ...] = (
+            ("addresses", egress.addresses, self.addresses_of(egress.addresses)),
+            ("ports", egress.ports, self.ports_of(egress.ports)),
+        )
+        return self.holds(egress.when) and not any(
+            sources and not decided and key not in egress.any_if_empty
+            for key, sources, decided in named
+        )
 
     def _decided(self, sources: Sequence[int | str | FromOption]) -> Iterator[int | str]:
         for source in sources:

@@ -4,11 +4,14 @@
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from namespaces import NAMESPACES, PASSWD, needs_root, run_lab
 
+from gnoppix_build.catalog.declaration import FromOption
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, load_catalog
+from gnoppix_build.catalog.network import DirectEgress
 from gnoppix_build.effects.sources import SourceFolders
 from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.policy.model import Admission, DirectFlow, LinkFlow, PolicyListener
@@ -47,6 +50,46 @@ def test_policy_holds_what_the_components_declare(minimal: Resolved) -> None:
 def test_policy_does_not_depend_on_the_order_of_components(minimal: Resolved) -> None:
     backwards = replace(minimal, components=minimal.components[::-1])
     assert compile_policy(backwards) == compile_policy(minimal)
+
+
+@pytest.mark.parametrize(
+    ("far", "ports", "any_if_empty", "expected"),
+    [
+        ((), (), (), []),
+        (("192.0.2.1",), (), (), []),
+        ((), (443,), (), []),
+        (("192.0.2.1",), (443,), (), [(("192.0.2.1",), (443,))]),
+        ((), (443,), ("addresses",), [((), (443,))]),
+        ((), (443,), ("ports",), []),
+        ((), (), ("addresses", "ports"), [((), ())]),
+    ],
+)
+def test_option_that_names_nobody_lets_nothing_out(
+    minimal: Resolved,
+    far: tuple[str, ...],
+    ports: tuple[int, ...],
+    any_if_empty: tuple[Literal["addresses", "ports"], ...],
+    expected: list[tuple[tuple[str, ...], tuple[int, ...]]],
+) -> None:
+    egress = DirectEgress(
+        user="debian-tor",
+        protocol="tcp",
+        addresses=(FromOption(option="far"),),
+        ports=(FromOption(option="ports"),),
+        any_if_empty=any_if_empty,
+    )
+    components = [
+        replace(
+            each,
+            manifest=each.manifest.model_copy(update={"egress": (egress,)}),
+            options={**each.options, "far": far, "ports": ports},
+        )
+        if each.name == "tor"
+        else each
+        for each in minimal.components
+    ]
+    policy = compile_policy(replace(minimal, components=tuple(components)))
+    assert [(flow.addresses, flow.ports) for flow in policy.direct] == expected
 
 
 def test_ruleset_never_accepts_all_that_is_established(minimal: Resolved) -> None:
