@@ -5,7 +5,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
 
-from gnoppix_build.language.leaves import Commit, Count, IpAddress, IpNetwork, Port, Sha256
+from gnoppix_build.language.leaves import (
+    Commit,
+    Count,
+    IpAddress,
+    IpNetwork,
+    KebabName,
+    Line,
+    Port,
+    Sha256,
+)
 
 
 def _kebab(name: str) -> str:
@@ -22,6 +31,13 @@ class Declaration(BaseModel):
         alias_generator=_kebab,
         populate_by_name=True,
     )
+
+
+class Feature(Declaration):
+    """An ability of the whole system, such as `user-namespaces`, and what it is to a component."""
+
+    name: KebabName
+    because: Line
 
 
 class FromOption(Declaration):

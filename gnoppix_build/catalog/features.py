@@ -7,8 +7,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from gnoppix_build.catalog.declaration import Declaration
-from gnoppix_build.catalog.manifest import Contribution
+from gnoppix_build.catalog.declaration import Declaration, Feature
+from gnoppix_build.catalog.manifest import Contribution, Manifest
+from gnoppix_build.catalog.network import DirectEgress
 from gnoppix_build.diagnostics import Diagnostic
 from gnoppix_build.language.leaves import KebabName, Line, SysctlKey, UnitSetting, matching
 from gnoppix_build.language.node import Node, Path, span_of
@@ -39,13 +40,16 @@ class Dependents(Declaration):
 class Endings(Declaration):
     """What ends a feature, whether or not the component that brings it says so.
 
-    `redirects` lists traffic that a component leads to itself. `sandbox` names settings that the
-    sandbox of a unit has unless they are relaxed; these end it for that unit only.
+    `egress` lists protocols that a component which does not need the feature sends by, to the
+    network itself and from the namespace of programs. `redirects` lists traffic that a component
+    leads to itself. `sandbox` names settings that the sandbox of a unit has unless they are
+    relaxed; these end it for that unit only.
     """
 
     packages: tuple[Pattern, ...] = ()
     kernel_arguments: tuple[Pattern, ...] = ()
     blocked_modules: tuple[Pattern, ...] = ()
+    egress: tuple[Literal["tcp", "udp"], ...] = ()
     redirects: tuple[Literal["tcp", "dns"], ...] = ()
     sandbox: tuple[UnitSetting, ...] = ()
     sysctl: Settings = Field(default_factory=dict)
@@ -91,21 +95,29 @@ Features = Mapping[str, CataloguedFeature]
 
 
 def check_feature_names(
-    parts: Iterable[tuple[Node, Path, Contribution]], features: Features
+    manifests: Iterable[tuple[Node, Manifest]], features: Features
 ) -> Iterator[Diagnostic]:
-    """Find features that a contribution speaks of and no file describes.
-
-    Each part is a manifest's tree, the place of a contribution in it, and the contribution.
-    """
-    for root, path, contribution in parts:
-        spoken = (("needs", contribution.needs), ("takes-away", contribution.takes_away))
-        for key, words in spoken:
+    """Find features that a manifest speaks of, here with its tree, and no file describes."""
+    for root, manifest in manifests:
+        for path, words in _spoken(manifest):
             for index, word in enumerate(words):
                 if word.name not in features:
                     yield Diagnostic(
                         "unknown-feature",
                         f"there is no feature `{word.name}`",
-                        span_of(root, (*path, key, index, "name")),
+                        span_of(root, (*path, index, "name")),
                         (),
                         did_you_mean(word.name, features),
                     )
+
+
+def _spoken(manifest: Manifest) -> Iterator[tuple[Path, tuple[Feature, ...]]]:
+    """Give each list of features in a manifest, and where it stands."""
+    parts: list[tuple[Path, Contribution]] = [((), manifest)]
+    parts += [(("optional", index), each) for index, each in enumerate(manifest.optional)]
+    for path, contribution in parts:
+        yield (*path, "needs"), contribution.needs
+        yield (*path, "takes-away"), contribution.takes_away
+    for index, egress in enumerate(manifest.egress):
+        if isinstance(egress, DirectEgress):
+            yield ("egress", index, "spares"), egress.spares

@@ -2,7 +2,7 @@
 """The components that there are, found by the names of their folders."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,13 +16,12 @@ from gnoppix_build.catalog.features import (
     check_feature_names,
 )
 from gnoppix_build.catalog.kind import Kind
-from gnoppix_build.catalog.manifest import Contribution, Manifest
+from gnoppix_build.catalog.manifest import Manifest
 from gnoppix_build.catalog.options import OptionValue, entry_of, read_option
 from gnoppix_build.catalog.references import check_references
 from gnoppix_build.diagnostics import Diagnostic, Note, Span
 from gnoppix_build.language.decode import decode
 from gnoppix_build.language.node import Node, child, key_span
-from gnoppix_build.language.node import Path as NodePath
 from gnoppix_build.language.source import (
     PACKAGE_FOLDER,
     SourceReader,
@@ -92,7 +91,9 @@ def load_catalog(folders: Sequence[Path], reader: SourceReader) -> Catalog:
         for name in reader.folders(folder):
             if _COMPONENT.fullmatch(name):
                 _load_component(folder / name, reader, loading)
-    loading.diagnostics += check_feature_names(_contributions(loading), loading.features)
+    loading.diagnostics += check_feature_names(
+        ((each.root, each.manifest) for each in loading.components.values()), loading.features
+    )
     return Catalog(
         dict(sorted(loading.components.items())),
         loading.kinds,
@@ -137,13 +138,6 @@ def _load_features(path: Path, reader: SourceReader, loading: _Loading) -> None:
         node = child(features, name) if features else None
         assert node is not None, "the feature was read from this tree"
         loading.features[name] = CataloguedFeature(name, feature, node)
-
-
-def _contributions(loading: _Loading) -> Iterator[tuple[Node, NodePath, Contribution]]:
-    for component in loading.components.values():
-        yield component.root, (), component.manifest
-        for index, each in enumerate(component.manifest.optional):
-            yield component.root, ("optional", index), each
 
 
 def _load_component(folder: Path, reader: SourceReader, loading: _Loading) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from gnoppix_build.catalog.declaration import Condition, Declaration
+from gnoppix_build.catalog.declaration import Condition, Declaration, Feature
 from gnoppix_build.catalog.leak import Leak
 from gnoppix_build.catalog.model import Model
 from gnoppix_build.catalog.network import Consent, Egress, Listener, Redirect, UnixSocket
@@ -119,13 +119,6 @@ class Credential(Declaration):
     doc: Line
     trial: Line
     when: Condition = Field(default_factory=dict)
-
-
-class Feature(Declaration):
-    """An ability of the whole system, such as `user-namespaces`, and what it is to a component."""
-
-    name: KebabName
-    because: Line
 
 
 class Contribution(Declaration):

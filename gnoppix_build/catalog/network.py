@@ -9,6 +9,7 @@ from gnoppix_build.catalog.declaration import (
     AddressSource,
     Condition,
     Declaration,
+    Feature,
     NetworkSource,
     PortSource,
 )
@@ -91,7 +92,8 @@ class DirectEgress(Declaration):
     """What a user sends to the network itself; no ports or addresses: any.
 
     Where an option has to tell them and is empty, nothing is sent, but for what `any_if_empty`
-    names: of these, an empty option means any.
+    names: of these, an empty option means any. `spares` lists features that egress of its kind
+    ends, and why this one does not.
     """
 
     user: UserName
@@ -99,6 +101,7 @@ class DirectEgress(Declaration):
     ports: tuple[PortSource, ...] = ()
     addresses: tuple[AddressSource, ...] = ()
     any_if_empty: tuple[Literal["addresses", "ports"], ...] = ()
+    spares: tuple[Feature, ...] = ()
     namespace: Namespace = "system"
     when: Condition = Field(default_factory=dict)
 

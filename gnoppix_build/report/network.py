@@ -55,6 +55,7 @@ def consent_line(consent: Consent) -> str:
 
 def egress_line(egress: Egress, manifest: Manifest) -> str:
     """Tell what a user may send."""
+    spared = ""
     match egress:
         case ConfinedEgress(reach="none"):
             reach = "sends nothing, not even on this machine"
@@ -68,9 +69,10 @@ def egress_line(egress: Egress, manifest: Manifest) -> str:
             reach = "talks to itself on this machine, at ports that the kernel chooses"
         case DirectEgress():
             reach = _direct(egress, manifest)
+            spared = "".join(f"; spares {each.name} ({each.because})" for each in egress.spares)
         case _:
             assert_never(egress)
-    return f"{egress.user} {reach}{condition(egress.when)}"
+    return f"{egress.user} {reach}{condition(egress.when)}{spared}"
 
 
 def _direct(egress: DirectEgress, manifest: Manifest) -> str:

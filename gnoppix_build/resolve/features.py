@@ -27,6 +27,7 @@ from gnoppix_build.resolve.parties import (
     ways_out,
 )
 from gnoppix_build.resolve.selection import Selection
+from gnoppix_build.resolve.ways import components_beneath
 
 List = Literal["packages", "kernel-modules", "blocked-modules", "kernel-arguments"]
 _LISTS: Final[Mapping[List, Callable[[Contribution], tuple[str, ...]]]] = {
@@ -137,15 +138,37 @@ def bringers_of(patterns: tuple[str, ...], selection: Selection) -> Iterator[tup
 
 def _ending(feature: CataloguedFeature, selection: Selection) -> Iterator[Party]:
     ended_by = feature.feature.ended_by
+    beneath = components_beneath(selection.components)
     for _, party in bringers_of(ended_by.packages, selection):
         yield party
     for component in selection.components:
         yield from _taking(feature.name, component)
         yield from _setting(ended_by, component)
+        yield from _leaving(feature, component, beneath)
         for index, redirect in enumerate(component.manifest.redirects):
             if component.holds(redirect.when) and redirect.traffic in ended_by.redirects:
                 fact = f"`{component.name}` leads all {redirect.traffic} traffic to itself here"
                 yield make_party(component, ("redirects", index), fact, redirect.when)
+
+
+def _leaving(
+    feature: CataloguedFeature, component: ResolvedComponent, beneath: frozenset[str]
+) -> Iterator[Party]:
+    """Find what a component sends that ends a feature; one that needs it does not end it."""
+    needed = {need.name for each in component.contributions for need in each.needs}
+    if feature.name in needed or component.name in beneath:
+        return
+    for index, egress in enumerate(component.manifest.egress):
+        if (
+            isinstance(egress, DirectEgress)
+            and egress.protocol in feature.feature.ended_by.egress
+            and egress.namespace == "system"
+            and component.sends(egress)
+            and feature.name not in {each.name for each in egress.spares}
+        ):
+            sent = f"{egress.protocol.upper()} to the network"
+            fact = f"`{component.name}` lets `{egress.user}` send {sent} here"
+            yield make_party(component, ("egress", index), fact, egress.when)
 
 
 def _taking(name: str, component: ResolvedComponent) -> Iterator[Party]:

@@ -28,9 +28,14 @@ def test_resolver_beside_a_redirect_of_names_is_refused(dns: str, tmp_path: Path
     assert [(each.code, each.message, each.hint) for each in resolution.diagnostics] == [
         (
             "feature-taken-away",
+            "`dns` takes away `sole-way-out`, which `tor` needs",
+            "give `dns` another `mode`, or give `tor` another `mode`",
+        ),
+        (
+            "feature-taken-away",
             "`tor` takes away `own-resolver`, which `dns` needs",
             "give `tor` another `mode`, or give `dns` another `mode`",
-        )
+        ),
     ]
 
 

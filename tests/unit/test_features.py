@@ -51,6 +51,20 @@ def test_feature_that_no_file_describes_is_a_mistake(tmp_path: Path) -> None:
     )
 
 
+def test_feature_that_an_egress_spares_is_looked_up(tmp_path: Path) -> None:
+    egress = "egress:\n  - user: root\n    protocol: tcp\n    spares:\n"
+    spared = "      - {name: papers, because: of the law}\n"
+    manifest = f"kind: system\nsummary: x\n{egress}{spared}"
+    (message,) = told(load_beside(tmp_path, OWN, manifest), tmp_path)
+    assert message == (
+        "office/component.yaml:7:16: error[unknown-feature]: there is no feature `papers`\n"
+        "  |\n"
+        "7 |       - {name: papers, because: of the law}\n"
+        "  |                ^^^^^^\n"
+        "  = hint: did you mean `paper`?"
+    )
+
+
 def test_feature_that_two_files_describe_is_a_mistake(tmp_path: Path) -> None:
     catalog = load_beside(tmp_path, "features:\n  kexec: {summary: another kernel}\n")
     (message,) = told(catalog, tmp_path)
