@@ -28,11 +28,13 @@ Settings = dict[SysctlKey, tuple[Line, ...]]
 class Dependents(Declaration):
     """Things that need a feature, all for one reason; `*` in a pattern stands for any text.
 
-    `egress` lists protocols that a component sends by to the network itself.
+    `tunnels` lists interfaces that a component makes, and `egress` protocols that it sends by to
+    the network itself.
     """
 
     packages: tuple[Pattern, ...] = ()
     kernel_modules: tuple[Pattern, ...] = ()
+    tunnels: tuple[Pattern, ...] = ()
     egress: tuple[Literal["tcp", "udp"], ...] = ()
     because: Line
 

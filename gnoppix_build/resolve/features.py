@@ -29,12 +29,13 @@ from gnoppix_build.resolve.parties import (
 from gnoppix_build.resolve.selection import Selection
 from gnoppix_build.resolve.ways import components_beneath
 
-List = Literal["packages", "kernel-modules", "blocked-modules", "kernel-arguments"]
+List = Literal["packages", "kernel-modules", "blocked-modules", "kernel-arguments", "tunnels"]
 _LISTS: Final[Mapping[List, Callable[[Contribution], tuple[str, ...]]]] = {
     "packages": lambda brought: brought.packages,
     "kernel-modules": lambda brought: brought.kernel_modules,
     "blocked-modules": lambda brought: brought.blocked_modules,
     "kernel-arguments": lambda brought: brought.kernel_arguments,
+    "tunnels": lambda brought: brought.tunnels,
 }
 
 
@@ -116,6 +117,7 @@ def _dependent(dependents: Dependents, selection: Selection) -> Iterator[tuple[s
     yield from bringers_of(dependents.packages, selection)
     for component in selection.components:
         yield from _brought(component, "kernel-modules", dependents.kernel_modules)
+        yield from _brought(component, "tunnels", dependents.tunnels)
         for index, egress in enumerate(component.manifest.egress):
             if (
                 isinstance(egress, DirectEgress)

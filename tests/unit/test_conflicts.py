@@ -92,7 +92,7 @@ def codes(components: str, packages: str = "[]") -> set[str]:
             "vault: {namespaces: off, modules: off, fixed-code: on}", "[vim]", id="nothing-needed"
         ),
         pytest.param("vault: {icmp: off, mtu-probing: on}, workshop: {}", "[]", id="saved"),
-        pytest.param("tunnel: {}", "[openvpn]", id="given"),
+        pytest.param("tunnel: {}, burrow: {}", "[nebula, openvpn]", id="given"),
         pytest.param("tunnel: {}, vault: {forwarding: off}", "[openvpn]", id="forwards-nothing"),
         pytest.param("vault: {reverse-path: strict}, onion: {}", "[podman]", id="loopback-only"),
         pytest.param("onion: {}, onion-twin: {way: twin}", "[]", id="a-way-with-an-end"),
