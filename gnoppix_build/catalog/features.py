@@ -45,7 +45,8 @@ class Endings(Declaration):
     `egress` lists protocols that a component which does not need the feature sends by, to the
     network itself and from the namespace of programs. `redirects` lists traffic that a component
     leads to itself. `sandbox` names settings that the sandbox of a unit has unless they are
-    relaxed; these end it for that unit only.
+    relaxed; these end it for that unit only. `ways` lists components, or things that they provide,
+    which end it for those that send their users through them.
     """
 
     packages: tuple[Pattern, ...] = ()
@@ -54,6 +55,7 @@ class Endings(Declaration):
     egress: tuple[Literal["tcp", "udp"], ...] = ()
     redirects: tuple[Literal["tcp", "dns"], ...] = ()
     sandbox: tuple[UnitSetting, ...] = ()
+    ways: tuple[KebabName, ...] = ()
     sysctl: Settings = Field(default_factory=dict)
 
 

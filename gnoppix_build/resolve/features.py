@@ -42,7 +42,7 @@ _LISTS: Final[Mapping[List, Callable[[Contribution], tuple[str, ...]]]] = {
 def check_features(selection: Selection) -> Iterator[Diagnostic]:
     """Find features that are needed and are ended, or that nothing gives."""
     for feature in selection.catalog.features.values():
-        needing = merge_parties(_needing(feature, selection))
+        needing = merge_parties(needing_parties(feature, selection))
         if not needing:
             continue
         ending = merge_parties(_ending(feature, selection))
@@ -60,7 +60,7 @@ def _tell_ended(
         f"{named(ending)} {verb(ending, 'takes', 'take')} away `{feature.name}`, "
         f"which {named(needing)} {verb(needing, 'needs', 'need')}"
     )
-    parties = _explained(feature, [*ending, *needing])
+    parties = explained(feature, [*ending, *needing])
     hint = feature.feature.hint or ways_out((ending, needing))
     return tell("feature-taken-away", message, parties, hint)
 
@@ -86,10 +86,10 @@ def _tell_absent(
     )
     choices = " or ".join(f"`{name}: {{}}`" for name in able)
     hint = f"add {choices} under `components:`" if able else ways_out([unaware])
-    yield tell("feature-absent", message, _explained(feature, unaware), hint)
+    yield tell("feature-absent", message, explained(feature, unaware), hint)
 
 
-def _explained(feature: CataloguedFeature, parties: list[Party]) -> list[Party]:
+def explained(feature: CataloguedFeature, parties: list[Party]) -> list[Party]:
     """Let the last side also tell what the feature is."""
     *most, last = parties
     place = span_of(feature.node, ("summary",))
@@ -97,7 +97,8 @@ def _explained(feature: CataloguedFeature, parties: list[Party]) -> list[Party]:
     return [*most, replace(last, facts=(*last.facts, meaning))]
 
 
-def _needing(feature: CataloguedFeature, selection: Selection) -> Iterator[Party]:
+def needing_parties(feature: CataloguedFeature, selection: Selection) -> Iterator[Party]:
+    """Give the sides that need a feature, by their own word or as its file tells."""
     for component in selection.components:
         for part in component.parts:
             for index, need in enumerate(part.contribution.needs):

@@ -6,6 +6,7 @@ from typing import Final
 
 from gnoppix_build.diagnostics import Diagnostic
 from gnoppix_build.resolve.accounts import check_accounts
+from gnoppix_build.resolve.carried import check_carried
 from gnoppix_build.resolve.claims import (
     check_groups,
     check_ports,
@@ -33,6 +34,7 @@ Rule = Callable[[Selection], Iterator[Diagnostic]]
 RULES: Final[tuple[Rule, ...]] = (
     check_accounts,
     check_arguments,
+    check_carried,
     check_contexts,
     check_egress,
     check_features,
