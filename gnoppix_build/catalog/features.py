@@ -46,7 +46,8 @@ class Endings(Declaration):
     network itself and from the namespace of programs. `redirects` lists traffic that a component
     leads to itself. `sandbox` names settings that the sandbox of a unit has unless they are
     relaxed; these end it for that unit only. `ways` lists components, or things that they provide,
-    which end it for those that send their users through them.
+    which end it for those that send their users through them. `undeclared` maps what a component
+    provides to protocols: it ends the feature for whoever declares no direct egress by one of them.
     """
 
     packages: tuple[Pattern, ...] = ()
@@ -56,6 +57,7 @@ class Endings(Declaration):
     redirects: tuple[Literal["tcp", "dns"], ...] = ()
     sandbox: tuple[UnitSetting, ...] = ()
     ways: tuple[KebabName, ...] = ()
+    undeclared: dict[KebabName, tuple[Literal["tcp", "udp"], ...]] = Field(default_factory=dict)
     sysctl: Settings = Field(default_factory=dict)
 
 

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from gnoppix_build.catalog.features import CataloguedFeature, Dependents, Endings
 from gnoppix_build.catalog.manifest import Contribution
-from gnoppix_build.catalog.network import DirectEgress
+from gnoppix_build.catalog.network import EVERYONE, DirectEgress
 from gnoppix_build.diagnostics import Diagnostic, Note
 from gnoppix_build.language.node import span_of
 from gnoppix_build.resolve.kernel import kernel_settings, module_name, setting_name
@@ -47,21 +47,26 @@ def check_features(selection: Selection) -> Iterator[Diagnostic]:
             continue
         ending = merge_parties(_ending(feature, selection))
         if ending and not _is_saved(feature, selection):
-            yield _tell_ended(feature, ending, needing)
+            yield _tell_ended(feature, ending, needing, ways_out((ending, needing)))
+        silent = [each for each in needing if not _declares(each, feature, selection)]
+        refusing = merge_parties(_refusing(feature, selection))
+        if silent and refusing:
+            way_out = f"declare in `egress:` who may send it, or {ways_out([silent])}"
+            yield _tell_ended(feature, refusing, silent, way_out)
         givers = {*feature.feature.given_by}
         if givers and not any(givers & each.offers for each in selection.components):
             yield from _tell_absent(feature, needing, selection)
 
 
 def _tell_ended(
-    feature: CataloguedFeature, ending: list[Party], needing: list[Party]
+    feature: CataloguedFeature, ending: list[Party], needing: list[Party], way_out: str
 ) -> Diagnostic:
     message = (
         f"{named(ending)} {verb(ending, 'takes', 'take')} away `{feature.name}`, "
         f"which {named(needing)} {verb(needing, 'needs', 'need')}"
     )
     parties = explained(feature, [*ending, *needing])
-    hint = feature.feature.hint or ways_out((ending, needing))
+    hint = feature.feature.hint or way_out
     return tell("feature-taken-away", message, parties, hint)
 
 
@@ -172,6 +177,30 @@ def _leaving(
             sent = f"{egress.protocol.upper()} to the network"
             fact = f"`{component.name}` lets `{egress.user}` send {sent} here"
             yield make_party(component, ("egress", index), fact, egress.when)
+
+
+def _refusing(feature: CataloguedFeature, selection: Selection) -> Iterator[Party]:
+    """Find components that refuse what nobody declared, where that ends a feature."""
+    for component in selection.components:
+        if {*feature.feature.ended_by.undeclared} & component.offers:
+            fact = f"`{component.name}` refuses what no `egress:` declares"
+            provided = ("provides",) if component.manifest.provides else ()
+            yield make_party(component, provided, fact, {})
+
+
+def _declares(party: Party, feature: CataloguedFeature, selection: Selection) -> bool:
+    """Tell whether a side, or everyone, has a direct egress that such a refusal lets be."""
+    protocols = {
+        each for several in feature.feature.ended_by.undeclared.values() for each in several
+    }
+    return any(
+        isinstance(egress, DirectEgress)
+        and egress.protocol in protocols
+        and component.sends(egress)
+        and (component.name == party.name or egress.user == EVERYONE)
+        for component in selection.components
+        for egress in component.manifest.egress
+    )
 
 
 def _taking(name: str, component: ResolvedComponent) -> Iterator[Party]:

@@ -99,6 +99,7 @@ def codes(components: str, packages: str = "[]") -> set[str]:
         pytest.param("onion: {bridges: obfs4, sandbox: off}", "[]", id="not-refused"),
         pytest.param("onion: {}, roamer: {}", "[]", id="debian-accounts"),
         pytest.param("engine: {relaxed: on}", "[]", id="relaxed"),
+        pytest.param("scripts: {relaxed: on}", "[nodejs]", id="relaxed-for-a-package"),
         pytest.param("onion: {}, tunnel: {}", "[]", id="ports-of-two-namespaces"),
         pytest.param("onion: {}, two-faced: {way: carrier}", "[]", id="ways-of-two-namespaces"),
         pytest.param("onion: {}, two-faced: {way: onion}", "[]", id="one-way-for-each"),
