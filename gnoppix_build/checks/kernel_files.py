@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Final, Protocol
 
-from gnoppix_build.resolve.kernel import module_name, setting_name
+from gnoppix_build.resolve.kernel import module_name
+from gnoppix_build.resolve.sysctl import setting_name
 
 # What is in /run is there only in a running system, which is asked for the values themselves.
 _FOLDERS: Final = ("/etc", "/usr/local/lib", "/usr/lib")

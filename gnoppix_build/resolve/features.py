@@ -10,12 +10,12 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Final, Literal
 
-from gnoppix_build.catalog.features import CataloguedFeature, Dependents, Endings
+from gnoppix_build.catalog.features import CataloguedFeature, Dependents, Endings, Settings
 from gnoppix_build.catalog.manifest import Contribution
 from gnoppix_build.catalog.network import EVERYONE, DirectEgress
 from gnoppix_build.diagnostics import Diagnostic, Note
 from gnoppix_build.language.node import span_of
-from gnoppix_build.resolve.kernel import kernel_settings, module_name, setting_name
+from gnoppix_build.resolve.kernel import module_name
 from gnoppix_build.resolve.model import ResolvedComponent
 from gnoppix_build.resolve.parties import (
     Party,
@@ -27,6 +27,7 @@ from gnoppix_build.resolve.parties import (
     ways_out,
 )
 from gnoppix_build.resolve.selection import Selection
+from gnoppix_build.resolve.sysctl import KernelSetting, meaning_of, settings_at
 from gnoppix_build.resolve.ways import components_beneath
 
 List = Literal["packages", "kernel-modules", "blocked-modules", "kernel-arguments", "tunnels"]
@@ -219,18 +220,23 @@ def _setting(ended_by: Endings, component: ResolvedComponent) -> Iterator[Party]
         yield party
     for _, party in _brought(component, "blocked-modules", ended_by.blocked_modules):
         yield party
-    for name, each in kernel_settings(component).items():
-        if each.value in _meant(ended_by.sysctl, name):
-            fact = f"`{component.name}` sets `{name}` to `{each.value}` here"
-            yield make_party(component, each.path, fact, each.part.when)
+    for each in _set_to(ended_by.sysctl, component):
+        fact = f"`{component.name}` sets `{each.name}` to `{each.value}` here"
+        yield make_party(component, each.path, fact, each.part.when)
 
 
 def _is_saved(feature: CataloguedFeature, selection: Selection) -> bool:
-    return any(
-        each.value in _meant(feature.feature.saved_by.sysctl, name)
-        for component in selection.components
-        for name, each in kernel_settings(component).items()
-    )
+    saved_by = feature.feature.saved_by.sysctl
+    return any(any(_set_to(saved_by, each)) for each in selection.components)
+
+
+def _set_to(settings: Settings, component: ResolvedComponent) -> Iterator[KernelSetting]:
+    """Find what a component sets that is among the values that are meant."""
+    for key, values in settings.items():
+        meant = {meaning_of(value) for value in values}
+        for each in settings_at(component, key):
+            if meaning_of(each.value) in meant:
+                yield each
 
 
 def _brought(
@@ -248,7 +254,3 @@ def _brought(
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     """Compare as modprobe(8) does, to which `-` and `_` are the same; no package's name has `_`."""
     return any(fnmatchcase(module_name(name), module_name(each)) for each in patterns)
-
-
-def _meant(settings: dict[str, tuple[str, ...]], name: str) -> tuple[str, ...]:
-    return next((values for key, values in settings.items() if setting_name(key) == name), ())

@@ -69,6 +69,13 @@ def tell(code: str, message: str, parties: Sequence[Party], hint: str | None) ->
     return Diagnostic(code, message, first.span, tuple(dict.fromkeys(notes)), hint)
 
 
+def tell_values(code: str, thing: str, values: Iterable[Iterable[Party]]) -> Diagnostic:
+    """Tell that a thing is to have several values; the sides are grouped by them."""
+    parties = merge_parties(each for claims in values for each in claims)
+    message = f"{named(parties)} want different values of {thing}"
+    return tell(code, message, parties, ways_out([[each] for each in parties]))
+
+
 def ways_out(sides: Sequence[Sequence[Party]]) -> str:
     """Tell what ends a conflict: everything that is said of one of the sides.
 

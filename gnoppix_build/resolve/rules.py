@@ -19,13 +19,14 @@ from gnoppix_build.resolve.claims import (
 from gnoppix_build.resolve.egress import check_egress
 from gnoppix_build.resolve.features import check_features
 from gnoppix_build.resolve.first_words import check_first_words
-from gnoppix_build.resolve.kernel import check_arguments, check_modules, check_settings_of_kernel
+from gnoppix_build.resolve.kernel import check_arguments, check_modules
 from gnoppix_build.resolve.leaks import check_leaks
 from gnoppix_build.resolve.memory import check_contexts
 from gnoppix_build.resolve.model_names import check_model_names
 from gnoppix_build.resolve.refusals import check_refusals
 from gnoppix_build.resolve.sandboxes import check_sandboxes
 from gnoppix_build.resolve.selection import Selection
+from gnoppix_build.resolve.sysctl import check_settings_of_kernel
 from gnoppix_build.resolve.units import check_unit_switches
 from gnoppix_build.resolve.ways import check_ways
 

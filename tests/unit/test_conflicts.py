@@ -25,10 +25,10 @@ from gnoppix_build.diagnostics import Span
 from gnoppix_build.effects.sources import SourceFolders
 from gnoppix_build.resolve.choose import choose_components
 from gnoppix_build.resolve.inherit import load_family
-from gnoppix_build.resolve.kernel import setting_name
 from gnoppix_build.resolve.resolve import Resolution, resolve
 from gnoppix_build.resolve.rules import check_selection
 from gnoppix_build.resolve.selection import Selection
+from gnoppix_build.resolve.sysctl import meaning_of, setting_name
 
 CONFLICTS = sorted((MISTAKES / "conflicts").glob("*.yaml"))
 # All but the profile that the others extend, which is fine.
@@ -98,6 +98,14 @@ def codes(components: str, packages: str = "[]") -> set[str]:
         pytest.param("onion: {}, onion-twin: {way: twin}", "[]", id="a-way-with-an-end"),
         pytest.param("onion: {bridges: obfs4, sandbox: off}", "[]", id="not-refused"),
         pytest.param("onion: {}, roamer: {}", "[]", id="debian-accounts"),
+        pytest.param(
+            "exact-tuner: {}, tunnel: {}, workshop: {}",
+            "[docker.io, wireguard-tools]",
+            id="pattern-yields",
+        ),
+        pytest.param(
+            "vault: {icmp: off}, counter-tuner: {}, workshop: {}", "[]", id="saved-in-hex"
+        ),
         pytest.param("engine: {relaxed: on}", "[]", id="relaxed"),
         pytest.param("scripts: {relaxed: on}", "[nodejs]", id="relaxed-for-a-package"),
         pytest.param("onion: {}, tunnel: {}", "[]", id="ports-of-two-namespaces"),
@@ -132,6 +140,25 @@ def test_setting_name_knows_both_ways_to_write_a_key(written: str, name: str) ->
     assert setting_name(written) == name
 
 
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [
+        ("0", (0,)),
+        ("00", (0,)),
+        ("0x1F", (31,)),
+        ("010", (8,)),
+        ("-1", (-1,)),
+        ("1 \t 0", (1, 0)),
+        ("08", ("08",)),
+        ("|/bin/false", ("|/bin/false",)),
+    ],
+)
+def test_meaning_of_a_kernel_setting_is_what_the_kernel_reads(
+    value: str, meaning: tuple[int | str, ...]
+) -> None:
+    assert meaning_of(value) == meaning
+
+
 CHOICES = st.lists(
     st.sampled_from(
         [
@@ -143,6 +170,8 @@ CHOICES = st.lists(
             "relay: {}",
             "rival: {}",
             "roamer: {late: on, lost: on}",
+            "counter-tuner: {}",
+            "tuner: {}",
             "tunnel: {}",
             "two-faced: {way: both}",
             "vault: {namespaces: off, modules: off, reverse-path: strict, signed-modules: on}",

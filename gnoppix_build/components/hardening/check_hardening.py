@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from gnoppix_build.checks.kernel_files import program_for_module, settings_in_files
-from gnoppix_build.resolve.kernel import setting_name
+from gnoppix_build.resolve.sysctl import setting_name
 
 NOTHING = "/bin/false"
 TOOL = "kernel-hardening-checker"
