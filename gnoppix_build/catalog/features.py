@@ -11,7 +11,7 @@ from gnoppix_build.catalog.declaration import Declaration, Feature
 from gnoppix_build.catalog.manifest import Contribution, Manifest
 from gnoppix_build.catalog.network import DirectEgress
 from gnoppix_build.diagnostics import Diagnostic
-from gnoppix_build.language.leaves import KebabName, Line, SysctlKey, UnitSetting, matching
+from gnoppix_build.language.leaves import KebabName, Line, Port, SysctlKey, UnitSetting, matching
 from gnoppix_build.language.node import Node, Path, span_of
 from gnoppix_build.language.suggestion import did_you_mean
 
@@ -28,14 +28,16 @@ Settings = dict[SysctlKey, tuple[Line, ...]]
 class Dependents(Declaration):
     """Things that need a feature, all for one reason; `*` in a pattern stands for any text.
 
-    `tunnels` lists interfaces that a component makes, and `egress` protocols that it sends by to
-    the network itself.
+    `tunnels` lists interfaces that a component makes, `egress` protocols that it sends by to the
+    network itself, and `listens` ports that it has a listener at; these it has to itself but for
+    packages of its own.
     """
 
     packages: tuple[Pattern, ...] = ()
     kernel_modules: tuple[Pattern, ...] = ()
     tunnels: tuple[Pattern, ...] = ()
     egress: tuple[Literal["tcp", "udp"], ...] = ()
+    listens: tuple[Port, ...] = ()
     because: Line
 
 

@@ -12,6 +12,7 @@ from gnoppix_build.catalog.network import Consent, Egress, Listener, Redirect, U
 from gnoppix_build.catalog.private_root import PrivateRoot
 from gnoppix_build.catalog.service import Service
 from gnoppix_build.language.leaves import (
+    AnyUnitName,
     Integer,
     InterfaceName,
     KebabName,
@@ -73,9 +74,9 @@ class User(Declaration):
 class Units(Declaration):
     """systemd units by the state that the component wants."""
 
-    enable: tuple[str, ...] = ()
-    disable: tuple[str, ...] = ()
-    mask: tuple[str, ...] = ()
+    enable: tuple[AnyUnitName, ...] = ()
+    disable: tuple[AnyUnitName, ...] = ()
+    mask: tuple[AnyUnitName, ...] = ()
 
 
 class Option(Declaration):

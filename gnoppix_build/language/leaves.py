@@ -248,6 +248,14 @@ _UNIT = matching(
     "the name of a service or a socket unit",
 )
 UnitName = Annotated[str, _UNIT[0], _UNIT[1]]
+# Source: systemd.unit(5).
+_ANY_UNIT = matching(
+    r"[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?"
+    "[.](automount|device|mount|path|scope|service|slice|socket|swap|target|timer)",
+    "not-a-unit",
+    "the name of a unit with its type, such as `cups.service`",
+)
+AnyUnitName = Annotated[str, _ANY_UNIT[0], _ANY_UNIT[1]]
 _CAPABILITY = matching("CAP_[A-Z_]+", "not-a-capability", "a capability such as `CAP_SETUID`")
 Capability = Annotated[str, _CAPABILITY[0], _CAPABILITY[1]]
 _SETTING = matching("[A-Z][A-Za-z0-9]+", "not-a-setting", "a setting of systemd.exec(5)")

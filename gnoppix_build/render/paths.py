@@ -14,7 +14,7 @@ from gnoppix_build.resolve.parties import Party
 
 
 def check_paths(resolved: Resolved, reader: ComponentReader) -> Iterator[Diagnostic]:
-    """Find files that two components bring."""
+    """Find files that two components bring, and folders of one that are another's files."""
     components = {component.name: component for component in resolved.components}
     wanted: dict[str, list[Party]] = defaultdict(list)
     for file in render_files(resolved, reader):
@@ -25,6 +25,16 @@ def check_paths(resolved: Resolved, reader: ComponentReader) -> Iterator[Diagnos
     for path, parties in wanted.items():
         if len(parties) > 1:
             yield tell_claims("path-taken", f"the path `{path}`", parties)
+        below = [
+            party
+            for other, several in wanted.items()
+            if other.startswith(f"{path}/")
+            for party in several
+        ]
+        if below:
+            yield tell_claims(
+                "path-taken", f"the path `{path}`, a file and a folder,", parties + below
+            )
 
 
 def _source_of(path: str, component: ResolvedComponent, reader: ComponentReader) -> Span:

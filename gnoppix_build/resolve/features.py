@@ -48,20 +48,21 @@ def check_features(selection: Selection) -> Iterator[Diagnostic]:
             continue
         ending = merge_parties(_ending(feature, selection))
         if ending and not _is_saved(feature, selection):
-            yield _tell_ended(feature, ending, needing, ways_out((ending, needing)))
+            yield tell_ended(feature, ending, needing, ways_out((ending, needing)))
         silent = [each for each in needing if not _declares(each, feature, selection)]
         refusing = merge_parties(_refusing(feature, selection))
         if silent and refusing:
             way_out = f"declare in `egress:` who may send it, or {ways_out([silent])}"
-            yield _tell_ended(feature, refusing, silent, way_out)
+            yield tell_ended(feature, refusing, silent, way_out)
         givers = {*feature.feature.given_by}
         if givers and not any(givers & each.offers for each in selection.components):
             yield from _tell_absent(feature, needing, selection)
 
 
-def _tell_ended(
+def tell_ended(
     feature: CataloguedFeature, ending: list[Party], needing: list[Party], way_out: str
 ) -> Diagnostic:
+    """Tell that these sides end a feature which those need."""
     message = (
         f"{named(ending)} {verb(ending, 'takes', 'take')} away `{feature.name}`, "
         f"which {named(needing)} {verb(needing, 'needs', 'need')}"

@@ -26,6 +26,7 @@ from gnoppix_build.resolve.model_names import check_model_names
 from gnoppix_build.resolve.refusals import check_refusals
 from gnoppix_build.resolve.sandboxes import check_sandboxes
 from gnoppix_build.resolve.selection import Selection
+from gnoppix_build.resolve.shared_ports import check_shared_ports
 from gnoppix_build.resolve.sysctl import check_settings_of_kernel
 from gnoppix_build.resolve.units import check_unit_switches
 from gnoppix_build.resolve.ways import check_ways
@@ -50,6 +51,7 @@ RULES: Final[tuple[Rule, ...]] = (
     check_sandboxes,
     check_services,
     check_settings_of_kernel,
+    check_shared_ports,
     check_sockets,
     check_tunnels,
     check_unit_switches,

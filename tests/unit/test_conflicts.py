@@ -59,8 +59,9 @@ def test_resolve_lets_a_refusal_have_its_exception() -> None:
     assert printed(resolution) == ""
 
 
-def test_load_profile_refuses_paths_that_two_components_bring() -> None:
-    profile = MISTAKES / "shared-paths.yaml"
+@pytest.mark.parametrize("name", ["shared-paths", "file-and-folder"])
+def test_load_profile_refuses_paths_that_two_components_bring(name: str) -> None:
+    profile = MISTAKES / f"{name}.yaml"
     resolution = load_with_shipped(profile)
     assert resolution.resolved is None
     assert printed(resolution) + "\n" == profile.with_suffix(".expected").read_text()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Contracts: what a kind asks of its components, and a service of its component."""
+"""Contracts: what a kind asks of its components, a service of its component, units of a name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,6 +55,25 @@ def test_component_that_keeps_its_contract_is_taken() -> None:
     egress = "egress: [{user: root, protocol: tcp}]\n"
     assert said(f"kind: anonymity-service\nsummary: one\n{egress}") == ""
     assert said("kind: audit\nsummary: one\n") == ""
+
+
+@pytest.mark.parametrize(
+    "unit", ["a.service", "a@.service", "a@b.socket", r"dev-a\x2db.swap", "x.y.target", "-.mount"]
+)
+def test_unit_has_a_type(unit: str) -> None:
+    assert said(f"kind: audit\nsummary: one\nunits: {{mask: ['{unit}']}}\n") == ""
+
+
+@pytest.mark.parametrize(
+    "unit", ["cups", "cups.", "cups.conf", "cups@x", "a/b.service", ".service"]
+)
+def test_unit_without_a_type_is_a_mistake(unit: str) -> None:
+    """systemctl(1) would take `cups` for `cups.service`, and no rule would."""
+    (head, *_) = said(f"kind: audit\nsummary: one\nunits: {{mask: ['{unit}']}}\n").split("\n")
+    assert head == (
+        f"c/one/component.yaml:3:16: error[not-a-unit]: `{unit}` is not the name of a unit with "
+        "its type, such as `cups.service`"
+    )
 
 
 def test_component_that_lacks_what_its_kind_declares_is_refused() -> None:
