@@ -64,12 +64,12 @@ for folder, folders, files in os.walk("/"):
         found[path] = f"{owner} {hashlib.sha256(content).hexdigest()}"
 print(json.dumps(found))
 """
-SHUT = """\
+GATE = """\
 kind: network
 summary: A firewall with a mistake in it
 provides: [packet-filter]
 packages: [nftables]
-units: {enable: [shut.service]}
+units: {{enable: [{name}.service]}}
 """
 SHUT_UNIT = """\
 [Service]
@@ -77,6 +77,15 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/sbin/nft add table inet shut
 ExecStart=/usr/sbin/nft add chain inet shut in { type filter hook input priority -1; policy drop; }
+[Install]
+WantedBy=multi-user.target
+"""
+UNDO_AFTER_S = 10
+BROKEN_UNIT = f"""\
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/sleep {UNDO_AFTER_S + 4}
+ExecStart=/usr/sbin/nft add rule inet nonesuch in accept
 [Install]
 WantedBy=multi-user.target
 """
@@ -222,14 +231,15 @@ def test_drift_is_told_with_its_component_and_healed(lab: MachineLab) -> None:
 
 
 @pytest.fixture(scope="module")
-def shut(lab: MachineLab) -> Path:
-    """Give the folder of a component that shuts everybody out."""
-    folder = lab.work / "own" / "shut"
-    unit = folder / "files/etc/systemd/system/shut.service"
-    unit.parent.mkdir(parents=True)
-    (folder / "component.yaml").write_text(SHUT)
-    unit.write_text(SHUT_UNIT)
-    return folder.parent
+def gates(lab: MachineLab) -> Path:
+    """Give the folder of two components: `shut` shuts everybody out, `broken` cannot start."""
+    for name, text in (("shut", SHUT_UNIT), ("broken", BROKEN_UNIT)):
+        folder = lab.work / "own" / name
+        unit = folder / f"files/etc/systemd/system/{name}.service"
+        unit.parent.mkdir(parents=True)
+        (folder / "component.yaml").write_text(GATE.format(name=name))
+        unit.write_text(text)
+    return lab.work / "own"
 
 
 def expect_return(lab: MachineLab) -> None:
@@ -246,10 +256,10 @@ def expect_return(lab: MachineLab) -> None:
     assert "/etc/systemd/system/shut.service" not in record["files"]
 
 
-def test_gate_goes_back_when_nobody_gets_through(lab: MachineLab, shut: Path) -> None:
+def test_gate_goes_back_when_nobody_gets_through(lab: MachineLab, gates: Path) -> None:
     before = tree_of(lab)
     profile = lab.write_profile(f"{PROFILE}  shut: {{}}\n")
-    said = lab.provision(profile, "--components", shut, "--undo-after", "15")
+    said = lab.provision(profile, "--components", gates, "--undo-after", "15")
     assert said.status == 5
     told = ("nothing gets through the new gate", "it was: nobody came through in time")
     assert any(each in said.talk for each in told), said.talk
@@ -259,12 +269,12 @@ def test_gate_goes_back_when_nobody_gets_through(lab: MachineLab, shut: Path) ->
 
 
 def test_gate_goes_back_when_the_machine_restarts_before_anybody_got_through(
-    lab: MachineLab, shut: Path
+    lab: MachineLab, gates: Path
 ) -> None:
     """The command is gone, and the machine has lost its power: only its own timer can help."""
     before = tree_of(lab)
     profile = lab.write_profile(f"{PROFILE}  shut: {{}}\n")
-    options = ("--components", shut, "--undo-after", "30")
+    options = ("--components", gates, "--undo-after", "30")
     command = lab.command("provision", profile, "--host", HOST, *lab.ssh_options, *options)
     with subprocess.Popen(
         command, env=lab.environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
@@ -277,6 +287,20 @@ def test_gate_goes_back_when_the_machine_restarts_before_anybody_got_through(
     assert lab.exists("/var/lib/gnoppix/gate/before.json")
     lab.machine.restart()
     assert "shut" in lab.machine.run("journalctl", "--boot", "--output=cat", "--unit=shut.service")
+    expect_return(lab)
+    expect_success(lab.provision(lab.write_profile(PROFILE)))
+    assert tree_of(lab) == before
+
+
+def test_gate_goes_back_when_its_change_does_not_succeed(lab: MachineLab, gates: Path) -> None:
+    """It takes longer than anybody has to get through: that time begins with its end."""
+    before = tree_of(lab)
+    profile = lab.write_profile(f"{PROFILE}  broken: {{}}\n")
+    undo_after = ("--undo-after", str(UNDO_AFTER_S))
+    said = lab.provision(profile, "--components", gates, *undo_after)
+    assert said.status == 5
+    assert "the gate went back to what it was: systemctl start -- " in said.talk
+    assert "broken.service" in said.talk
     expect_return(lab)
     expect_success(lab.provision(lab.write_profile(PROFILE)))
     assert tree_of(lab) == before

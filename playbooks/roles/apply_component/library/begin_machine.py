@@ -61,7 +61,7 @@ def main():
         module.exit_json(changed=False)
     try:
         if gate.is_pending():
-            if module.params["is_remote"]:
+            if module.params["is_remote"] and not gate.is_going_back():
                 gate.confirm()
             else:
                 gate.go_back("the run that changed it was interrupted")

@@ -4,10 +4,14 @@
 The connection that asks for a change may not survive it. So the change is made by a program that
 the machine keeps for as long as it takes, and a timer, which a restart does not stop, undoes it.
 This file is that program as well: `python3 FOLDER switch` and `python3 FOLDER go-back`.
-Python's own library only. Source: systemd.timer(5), nft(8).
+Python's own library only. Source: systemd.timer(5), nft(8), flock(2).
+
+The change, its return and its confirmation each hold one lock, so that none sees half of another.
+While BEFORE is there, the change is neither confirmed nor undone; ENDED says `why` it is undone.
 """
 
 import contextlib
+import fcntl
 import inspect
 import json
 import os
@@ -24,9 +28,11 @@ FOLDER = f"{gnoppix_record.FOLDER}/gate"
 BEFORE = f"{FOLDER}/before.json"
 SWITCH = f"{FOLDER}/switch.json"
 ENDED = f"{FOLDER}/ended.json"
+LOCK = "/run/gnoppix-gate.lock"
 UNITS = "/etc/systemd/system"
 TIMER = "gnoppix-go-back.timer"
 SERVICE = "gnoppix-go-back.service"
+SWITCHING = "gnoppix-switch"
 PROGRAM = f"/usr/bin/python3 -E -s {FOLDER}"
 TIMER_TEXT = """\
 [Unit]
@@ -48,6 +54,8 @@ Type=oneshot
 ExecStart={program} go-back
 """
 LONGEST_SWITCH_S = 60
+"""How long a change may take; the machine goes back if it takes longer."""
+LONGEST_STOP_S = 5
 SESSIONS = "inet gnoppix-sessions"
 SESSIONS_TEXT = """\
 table {table} {{
@@ -70,74 +78,55 @@ def is_pending():
     return os.path.exists(BEFORE)
 
 
+def is_going_back():
+    """Tell whether the return of a change has begun, and not come to its end."""
+    return is_pending() and bool(_why_undone())
+
+
 def arm(switch, seconds, session_port):
     """Keep what there is, start the timer that brings it back, and have the change made.
 
-    Sessions at `session_port` (0 for none) go on behind rules that admit them.
+    The `seconds` count from the end of the change. Sessions at `session_port` (0 for none) go on
+    behind rules that admit them.
     """
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    os.makedirs(FOLDER, mode=0o700)
-    _install_program()
-    _write(SWITCH, switch)
-    paths = [*(entry["path"] for entry in switch["files"]), *switch["gone_files"]]
-    names = [*(unit["unit"] for unit in switch["units"]), *switch["gone_units"]]
-    tables = _tables()
-    before = {
-        "record": remember(gnoppix_record.PATH),
-        "files": {path: remember(path) for path in paths},
-        "units": {name: _state_of(name) for name in names},
-        "tables": sorted(tables),
-        "links": _links_up(),
-    }
-    _write(BEFORE, before)
-    service = SERVICE_TEXT.format(program=PROGRAM).encode()
-    write_whole(f"{UNITS}/{SERVICE}", service, 0o644)
-    write_whole(f"{UNITS}/{TIMER}", TIMER_TEXT.format(seconds=seconds).encode(), 0o644)
-    run("systemctl", "daemon-reload")
-    run("systemctl", "enable", "--now", TIMER)
-    if session_port and _has_nft() and not any("ct " in text for text in tables.values()):
-        _know_sessions(session_port)
+    with _locked():
+        if is_pending():
+            raise Refused("another run's change of the gate is neither confirmed nor undone")
+        _arm(switch, seconds, session_port)
     run(
-        *("systemd-run", "--quiet", "--collect", "--unit=gnoppix-switch", "--on-active=1"),
-        *("--timer-property=AccuracySec=100ms", "--", *PROGRAM.split(" "), "switch"),
+        *("systemd-run", "--quiet", "--collect", f"--unit={SWITCHING}", "--on-active=1"),
+        *("--timer-property=AccuracySec=100ms", f"--property=TimeoutStopSec={LONGEST_STOP_S}"),
+        *("--", *PROGRAM.split(" "), "switch"),
     )
 
 
 def switch_now():
-    """Make the change; one that fails is undone at once."""
-    switch = _read(SWITCH)
-    try:
-        _change(switch)
-    except (OSError, ValueError, Refused) as error:
-        go_back(str(error))
-    else:
-        _write(ENDED, {"why": ""})
+    """Make the change; one that fails is undone at once, one that is undone already is not made."""
+    with _locked():
+        if not is_pending() or is_going_back():
+            return
+        switch = _read(SWITCH)
+        try:
+            _change(switch)
+            _set_timer(switch["seconds"])
+        except (OSError, ValueError, Refused) as error:
+            _undo(str(error))
+        else:
+            _write(ENDED, {"why": ""})
 
 
 def go_back(why):
-    """Undo the change: files, units, tables and links are what they were."""
-    if not is_pending():
-        return
-    before = _read(BEFORE)
-    units = before["units"]
-    for name, state in units.items():
-        _try(_take_out, name, state)
-    for path, remembered in before["files"].items():
-        _try(bring_back, path, remembered)
-    _try(bring_back, gnoppix_record.PATH, before["record"])
-    _try(run, "systemctl", "daemon-reload")
-    for name, state in units.items():
-        _try(_restore, name, state)
-    _try(run, "systemctl", "daemon-reload")
-    for name in (name for name, state in units.items() if state["is_active"]):
-        _try(run, "systemctl", "reload-or-restart", "--", name)
-    for table in _tables().keys() - {*before["tables"]}:
-        _try(run, "nft", "delete", "table", *table.split(" "))
-    for link in before["links"]:
-        _try(run, "ip", "link", "set", "dev", link, "up")
-    _disarm()
-    _write(ENDED, {"why": why})
-    os.unlink(BEFORE)
+    """Undo the change: files, units, tables and links are what they were.
+
+    A change that is still being made has had its time, and is ended.
+    """
+    for kind in ("timer", "service"):
+        _try(run, "systemctl", "stop", f"{SWITCHING}.{kind}", good=(0, 5))
+    with _locked():
+        if is_pending():
+            _undo(_why_undone() or why)
+        else:
+            _disarm()
 
 
 def await_end():
@@ -147,19 +136,20 @@ def await_end():
         if time.monotonic() > deadline:
             raise Refused("the change of the gate does not end; it is going back")
         time.sleep(0.2)
-    if why := _read(ENDED)["why"]:
-        raise Refused(f"the gate went back to what it was: {why}")
+    _refuse_undone()
 
 
 def confirm():
-    """Keep the change: somebody came through."""
+    """Keep the change: somebody came through. Refused if it is undone."""
     await_end()
-    _disarm()
-    record = Record.load()
-    settled = {*record.unsettled_of("gate"), *_read(SWITCH)["gone_files"]}
-    record.unsettled = [path for path in record.unsettled if path not in settled]
-    record.save()
-    shutil.rmtree(FOLDER)
+    with _locked():
+        _refuse_undone()
+        _disarm()
+        record = Record.load()
+        settled = {*record.unsettled_of("gate"), *_read(SWITCH)["gone_files"]}
+        record.unsettled = [path for path in record.unsettled if path not in settled]
+        record.save()
+        shutil.rmtree(FOLDER)
 
 
 def await_session(port, seconds):
@@ -182,6 +172,80 @@ def sessions_at(port):
                 if state == ESTABLISHED and int(near.rpartition(":")[2], 16) == port:
                     found.add(far)
     return found
+
+
+@contextlib.contextmanager
+def _locked():
+    """Hold the lock, which goes with whoever holds it."""
+    with open(os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600), "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _why_undone():
+    return _read(ENDED)["why"] if os.path.exists(ENDED) else ""
+
+
+def _refuse_undone():
+    if why := _why_undone():
+        raise Refused(f"the gate went back to what it was: {why}")
+    if not is_pending():
+        raise Refused("the gate is what it was: no change of it awaits its confirmation")
+
+
+def _arm(switch, seconds, session_port):
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    os.makedirs(FOLDER, mode=0o700)
+    _install_program()
+    _write(SWITCH, {**switch, "seconds": seconds})
+    paths = [*(entry["path"] for entry in switch["files"]), *switch["gone_files"]]
+    names = [*(unit["unit"] for unit in switch["units"]), *switch["gone_units"]]
+    tables = _tables()
+    before = {
+        "record": remember(gnoppix_record.PATH),
+        "files": {path: remember(path) for path in paths},
+        "units": {name: _state_of(name) for name in names},
+        "tables": sorted(tables),
+        "links": _links_up(),
+    }
+    service = SERVICE_TEXT.format(program=PROGRAM).encode()
+    write_whole(f"{UNITS}/{SERVICE}", service, 0o644)
+    _set_timer(LONGEST_SWITCH_S + seconds)
+    # Last: what is pending goes back by itself.
+    _write(BEFORE, before)
+    if session_port and _has_nft() and not any("ct " in text for text in tables.values()):
+        _know_sessions(session_port)
+
+
+def _set_timer(seconds):
+    """Have the timer count anew, now and after each start of the machine."""
+    write_whole(f"{UNITS}/{TIMER}", TIMER_TEXT.format(seconds=seconds).encode(), 0o644)
+    run("systemctl", "daemon-reload")
+    run("systemctl", "enable", TIMER)
+    run("systemctl", "restart", TIMER)
+
+
+def _undo(why):
+    """Go back; whatever ends it on its way, it can be done again until BEFORE is gone."""
+    _write(ENDED, {"why": why})
+    before = _read(BEFORE)
+    units = before["units"]
+    for name, state in units.items():
+        _try(_take_out, name, state)
+    for path, remembered in before["files"].items():
+        _try(bring_back, path, remembered)
+    _try(bring_back, gnoppix_record.PATH, before["record"])
+    _try(run, "systemctl", "daemon-reload")
+    for name, state in units.items():
+        _try(_restore, name, state)
+    _try(run, "systemctl", "daemon-reload")
+    for name in (name for name, state in units.items() if state["is_active"]):
+        _try(run, "systemctl", "reload-or-restart", "--", name)
+    _try(_delete_tables_beside, before["tables"])
+    for link in before["links"]:
+        _try(run, "ip", "link", "set", "dev", link, "up")
+    _disarm()
+    os.unlink(BEFORE)
 
 
 def _install_program():
@@ -227,26 +291,30 @@ def _change(switch):
     for path in gone:
         record.give_back_file(path)
     gnoppix_units.read_files([*(wanted.path for wanted in files), *gone])
-    for unit in switch["units"]:
+    _change_units(switch["units"], switch["stirred"])
+    record.save()
+
+
+def _change_units(wanted, stirred):
+    for unit in wanted:
         gnoppix_units.set_unit(unit["unit"], unit["wanted"])
     run("systemctl", "daemon-reload")
-    for unit in switch["units"]:
+    for unit in wanted:
         if unit["wanted"] != "enable":
             gnoppix_units.stop_unit(unit["unit"])
-    enabled = [unit for unit in switch["units"] if unit["wanted"] == "enable"]
+    enabled = [unit for unit in wanted if unit["wanted"] == "enable"]
     for unit in enabled:
-        if unit["component"] in switch["stirred"] and gnoppix_units.is_active(unit["unit"]):
+        if unit["component"] in stirred and gnoppix_units.is_active(unit["unit"]):
             run("systemctl", "reload-or-restart", "--", unit["unit"])
     run("systemctl", "start", "--", *(unit["unit"] for unit in enabled), "default.target")
     if failed := gnoppix_units.failed_among(unit["unit"] for unit in enabled):
         raise Refused("; ".join(failed))
-    record.save()
 
 
-def _try(action, *arguments):
+def _try(action, *arguments, **options):
     """Do a part of the way back; one that fails keeps none of the others from being done."""
     with contextlib.suppress(OSError, ValueError, Refused):
-        action(*arguments)
+        action(*arguments, **options)
 
 
 def _take_out(name, state):
@@ -279,6 +347,11 @@ def _restore(name, state):
 def _state_of(name):
     enabled = gnoppix_units.enabled_state(name)
     return {"enabled": enabled, "is_active": gnoppix_units.is_active(name)}
+
+
+def _delete_tables_beside(names):
+    for table in _tables().keys() - {*names}:
+        _try(run, "nft", "delete", "table", *table.split(" "))
 
 
 def _tables():
