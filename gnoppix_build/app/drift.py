@@ -18,6 +18,9 @@ ENABLED = frozenset(
     ("alias", "enabled", "enabled-runtime", "generated", "indirect", "linked", "static")
 )
 MASKED = frozenset(("masked", "masked-runtime"))
+RUNNING = frozenset(("active", "activating", "refreshing", "reloading"))
+STARTERS = ("BusName", "RequiredBy", "TriggeredBy", "WantedBy")
+"""The properties that name what may have started a unit that is not enabled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +113,48 @@ def _files(expected: Expected, seen: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _units(expected: Expected, seen: Mapping[str, Any]) -> Iterator[Finding]:
+    targets = frozenset(seen["targets"])
     for unit in expected.units:
         state = seen["units"][unit.unit]
-        if lack := _lack_of(unit, state["enabled"], state["active"]):
+        if lack := _lack_of(unit, state["enabled"]) or _lack_now(unit, state, targets):
             yield _drift(unit.unit, unit.component, lack)
 
 
-def _lack_of(unit: MachineUnit, enabled: str, active: str) -> str:
+def _lack_of(unit: MachineUnit, enabled: str) -> str:
     match unit.wanted:
         case "enable":
-            if enabled not in ENABLED:
-                return f"it is `{enabled}`, not enabled"
-            return "it has failed" if active == "failed" else ""
+            return "" if enabled in ENABLED else f"it is `{enabled}`, not enabled"
         case "mask":
             return "" if enabled in MASKED else f"it is `{enabled}`, not masked"
         case "disable":
             return f"it is `{enabled}`" if enabled in {"enabled", "enabled-runtime"} else ""
+
+
+def _lack_now(unit: MachineUnit, state: Mapping[str, str], targets: frozenset[str]) -> str:
+    """Tell what a unit does now that it should not, where that can be told."""
+    active = state.get("ActiveState", "inactive")
+    if unit.wanted != "enable":
+        is_off = active not in RUNNING or (
+            unit.wanted == "disable" and any(state.get(key) for key in STARTERS)
+        )
+        return "" if is_off else f"it is off, and still `{active}`"
+    if active == "failed":
+        return "it has failed"
+    return f"it is enabled, but `{active}`" if _is_idle(state, active, targets) else ""
+
+
+def _is_idle(state: Mapping[str, str], active: str, targets: frozenset[str]) -> bool:
+    """Tell whether a target that is reached wants a unit, which does not run nor has its reason."""
+    wanting = {*state.get("WantedBy", "").split(), *state.get("RequiredBy", "").split()}
+    was_judged = state.get("ConditionTimestampMonotonic", "0") != "0"
+    is_done = (
+        state.get("Type") == "oneshot"
+        and state.get("RemainAfterExit") == "no"
+        and state.get("ExecMainStartTimestampMonotonic", "0") != "0"
+    )
+    has_reason = is_done or (was_judged and state["ConditionResult"] == "no")
+    is_wanted = bool(wanting & targets) and not state.get("TriggeredBy")
+    return active not in RUNNING and is_wanted and not has_reason
 
 
 def _left_over(expected: Expected, seen: Mapping[str, Any]) -> Iterator[Finding]:

@@ -91,6 +91,24 @@ WantedBy=multi-user.target
 """
 
 
+IDLE = """\
+kind: system
+summary: Three units that do nothing
+units: {disable: [murmur.service], enable: [idle.service], mask: [chatter.service]}
+"""
+# It waits for the gate, and the others are the machine's own.
+IDLE_UNIT = """\
+[Unit]
+Requires=gnoppix-firewall.service
+After=gnoppix-firewall.service
+[Service]
+ExecStart=/usr/bin/sleep infinity
+[Install]
+WantedBy=multi-user.target
+"""
+OWN_UNIT = "[Service]\nExecStart=/usr/bin/sleep infinity\n"
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineLab]:
     work = tmp_path_factory.mktemp("machine")
@@ -102,9 +120,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineLab]:
 @pytest.fixture(scope="module")
 def promise(lab: MachineLab) -> str:
     """Give what a run on the stock machine would change; the machine stays as it was."""
-    before = tree_of(lab)
+    before = tree_of(lab), states_of(lab)
     output = expect_success(lab.provision(lab.write_profile(PROFILE), "--check", "--diff"))
-    assert tree_of(lab) == before
+    assert (tree_of(lab), states_of(lab)) == before
     return output
 
 
@@ -112,6 +130,14 @@ def tree_of(lab: MachineLab) -> dict[str, str]:
     """Give path -> mode, owners and hash of all that does not change by itself."""
     found: dict[str, str] = json.loads(lab.machine.run("python3", "-B", "-c", TREE))
     return found
+
+
+def states_of(lab: MachineLab) -> dict[str, str]:
+    """Give unit -> whether it runs, but for those of somebody's session."""
+    kinds = "--type=service,socket,target,timer"
+    said = lab.machine.run("systemctl", "list-units", "--all", kinds, "--output=json")
+    units = {each["unit"]: each["active"] for each in json.loads(said)}
+    return {name: state for name, state in units.items() if not name.startswith(("run-", "user"))}
 
 
 def failures(lab: MachineLab, profile: Path) -> dict[str, str]:
@@ -188,9 +214,9 @@ def test_machine_gets_the_profile_and_a_second_run_changes_nothing(
     assert starts.count("Starting tor@default.service") == 1
     assert not lab.exists("/usr/sbin/policy-rc.d")
     assert not lab.exists("/var/lib/gnoppix/gate")
-    before = tree_of(lab)
+    before = tree_of(lab), states_of(lab)
     assert expect_success(lab.provision(profile)) == f"{MACHINE}: nothing to change\n"
-    assert tree_of(lab) == before
+    assert (tree_of(lab), states_of(lab)) == before
 
 
 def test_verify_runs_the_checks_and_finds_no_drift(lab: MachineLab) -> None:
@@ -228,6 +254,59 @@ def test_drift_is_told_with_its_component_and_healed(lab: MachineLab) -> None:
     }
     expect_success(lab.provision(profile))
     assert failures(lab, profile) == {}
+
+
+@pytest.fixture(scope="module")
+def idle(lab: MachineLab) -> Path:
+    """Give the folder of a component that is to have one unit run, and two of the machine not."""
+    folder = lab.work / "units" / "idle"
+    unit = folder / "files/etc/systemd/system/idle.service"
+    unit.parent.mkdir(parents=True)
+    (folder / "component.yaml").write_text(IDLE)
+    unit.write_text(IDLE_UNIT)
+    for name in ("chatter", "murmur"):
+        lab.put(f"/usr/lib/systemd/system/{name}.service", OWN_UNIT)
+    lab.machine.run("systemctl", "daemon-reload")
+    lab.machine.run("systemctl", "start", "chatter.service", "murmur.service")
+    return folder.parent
+
+
+def states_of_three(lab: MachineLab) -> list[str]:
+    names = ("chatter.service", "idle.service", "murmur.service")
+    return lab.machine.try_run("systemctl", "is-active", *names).stdout.split()
+
+
+def test_units_that_were_stopped_or_run_still_are_told_and_healed(
+    lab: MachineLab, idle: Path
+) -> None:
+    """Their files and what becomes of them at a start are as they should be."""
+    own = ("--components", idle)
+    profile = lab.write_profile(f"{PROFILE}  idle: {{}}\n")
+    expect_success(lab.provision(profile, *own))
+    assert states_of_three(lab) == ["inactive", "active", "inactive"]
+    lab.machine.run("systemctl", "stop", "idle.service")
+    lab.machine.run("systemctl", "unmask", "--quiet", "chatter.service")
+    lab.machine.run("systemctl", "start", "chatter.service", "murmur.service")
+    lab.machine.run("systemctl", "mask", "--quiet", "chatter.service")
+    before = tree_of(lab), states_of(lab)
+    promised = expect_success(lab.provision(profile, *own, "--check", "--diff"))
+    assert (tree_of(lab), states_of(lab)) == before
+    assert named_in(promised) == (set(), {"chatter.service", "idle.service", "murmur.service"})
+    said = lab.run("verify", profile, "--host", HOST, *lab.ssh_options, *own, "--format", "json")
+    assert said.status == 1
+    assert [
+        (each["check"], each["evidence"])
+        for each in json.loads(said.output)["findings"]
+        if each["check"].startswith("no_drift[")
+    ] == [
+        ("no_drift[murmur.service]", "it is off, and still `active`"),
+        ("no_drift[chatter.service]", "it is off, and still `active`"),
+        ("no_drift[idle.service]", "it is enabled, but `inactive`"),
+    ]
+    assert named_in(expect_success(lab.provision(profile, *own, "--diff"))) == named_in(promised)
+    assert states_of_three(lab) == ["inactive", "active", "inactive"]
+    assert expect_success(lab.provision(profile, *own)) == f"{MACHINE}: nothing to change\n"
+    expect_success(lab.provision(lab.write_profile(PROFILE)))
 
 
 @pytest.fixture(scope="module")

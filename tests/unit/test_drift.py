@@ -3,8 +3,11 @@
 
 from typing import Any
 
+import pytest
+from role_modules import load_role_module
+
 from gnoppix_build.app.drift import Expected, expect_files, judge_drift
-from gnoppix_build.render.described import MachineUnit
+from gnoppix_build.render.described import Change, MachineUnit
 from gnoppix_build.render.tree import ImageFile
 
 FILE = ImageFile("/etc/a", b"a\n", 0o644, "root", "root", "first")
@@ -13,6 +16,20 @@ UNIT = MachineUnit("a.service", "enable", "first", "ordinary")
 MODEL = "/usr/share/gnoppix/models/third.gguf"
 FILES = expect_files((FILE, OTHER), {MODEL: "third"}, {MODEL: "d" * 64})
 EXPECTED = Expected(FILES, (UNIT,))
+SERVICE = {
+    "ActiveState": "active",
+    "BusName": "",
+    "ConditionResult": "yes",
+    "ConditionTimestampMonotonic": "70",
+    "ExecMainStartTimestampMonotonic": "71",
+    "RemainAfterExit": "no",
+    "RequiredBy": "",
+    "TriggeredBy": "",
+    "Type": "simple",
+    "WantedBy": "multi-user.target",
+}
+"""A service that a target has started, as systemd tells it."""
+STOPPED = {"enabled": "enabled", "ActiveState": "inactive"}
 
 
 def seen() -> dict[str, Any]:
@@ -27,7 +44,8 @@ def seen() -> dict[str, Any]:
             }
             for file in EXPECTED.files
         },
-        "units": {"a.service": {"enabled": "enabled", "active": "inactive"}},
+        "units": {"a.service": {"enabled": "enabled", **SERVICE}},
+        "targets": ["basic.target", "multi-user.target"],
         "record": {"files": {"/etc/a": "first"}, "units": {}, "unsettled": []},
     }
 
@@ -52,7 +70,7 @@ def test_drift_is_told_file_by_file_and_unit_by_unit() -> None:
     machine = seen()
     machine["files"]["/etc/a"] = None
     machine["files"]["/etc/b"] |= {"mode": "0644", "sha256": "", "group": "root"}
-    machine["units"]["a.service"] = {"enabled": "masked", "active": "inactive"}
+    machine["units"]["a.service"] |= {"enabled": "masked", "ActiveState": "inactive"}
     machine["record"]["files"]["/etc/gone"] = "third"
     machine["record"]["unsettled"] = ["/etc/a"]
     assert told(machine) == [
@@ -85,5 +103,60 @@ def test_digests_are_those_of_the_bytes() -> None:
 
 def test_unit_that_failed_is_drift() -> None:
     machine = seen()
-    machine["units"]["a.service"]["active"] = "failed"
+    machine["units"]["a.service"]["ActiveState"] = "failed"
     assert told(machine) == [("no_drift[a.service]", "first", "it has failed")]
+
+
+def is_told_by_both(
+    monkeypatch: pytest.MonkeyPatch, wanted: Change, difference: dict[str, str]
+) -> bool:
+    """Tell whether drift is found where provisioning has something to do, and the other way."""
+    units = load_role_module("gnoppix_units", monkeypatch)
+    machine = seen()
+    machine["units"]["a.service"] |= difference
+    expected = Expected(FILES, (MachineUnit("a.service", wanted, "first", "ordinary"),))
+    findings = judge_drift(expected, machine)
+    monkeypatch.setattr(units, "active_targets", lambda: {*machine["targets"]})
+    lacks = units.find_lacks({"a.service": wanted}, machine["units"])
+    assert bool(lacks) == any(each.outcome == "fail" for each in findings)
+    return bool(lacks)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "difference"),
+    [
+        ("enable", STOPPED),
+        ("enable", {**STOPPED, "Type": "oneshot", "RemainAfterExit": "yes"}),
+        ("enable", {**STOPPED, "Type": "oneshot", "ExecMainStartTimestampMonotonic": "0"}),
+        ("enable", {**STOPPED, "WantedBy": "", "RequiredBy": "basic.target"}),
+        ("enable", {"ActiveState": "failed"}),
+        ("mask", {"enabled": "masked"}),
+        ("mask", {"enabled": "masked", "ActiveState": "activating", "WantedBy": "b.service"}),
+        ("disable", {"enabled": "disabled", "WantedBy": ""}),
+    ],
+)
+def test_unit_that_does_what_it_should_not_now_is_drift(
+    monkeypatch: pytest.MonkeyPatch, wanted: Change, difference: dict[str, str]
+) -> None:
+    assert is_told_by_both(monkeypatch, wanted, difference)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "difference"),
+    [
+        ("enable", {}),
+        ("enable", {"ActiveState": "activating"}),
+        ("enable", {**STOPPED, "Type": "oneshot"}),
+        ("enable", {**STOPPED, "ConditionResult": "no"}),
+        ("enable", {**STOPPED, "TriggeredBy": "a.socket"}),
+        ("enable", {**STOPPED, "WantedBy": "graphical.target b.service"}),
+        ("mask", {"enabled": "masked", "ActiveState": "failed"}),
+        ("disable", {"enabled": "disabled", "ActiveState": "inactive"}),
+        ("disable", {"enabled": "disabled", "WantedBy": "", "BusName": "org.example.A"}),
+        ("disable", {"enabled": "static", "WantedBy": "b.service"}),
+    ],
+)
+def test_unit_with_a_reason_is_no_drift(
+    monkeypatch: pytest.MonkeyPatch, wanted: Change, difference: dict[str, str]
+) -> None:
+    assert not is_told_by_both(monkeypatch, wanted, difference)

@@ -2,7 +2,8 @@
 """Say what files and units of a machine are: `read_machine.py {"files": [...], "units": [...]}`.
 
 Prints JSON: `files` path -> mode, owner, group and sha256 (none for what is no regular file) or
-null, `units` unit -> state at start and now, `record` what provisioning noted, if it did.
+null, `units` unit -> `enabled`, its state at start, and its properties now, `targets` those
+reached, `record` what provisioning noted, if it did.
 """
 
 import grp
@@ -15,6 +16,11 @@ import sys
 from pathlib import Path
 
 RECORD = Path("/var/lib/gnoppix/machine.json")
+PROPERTIES = (
+    *("ActiveState", "BusName", "ConditionResult", "ConditionTimestampMonotonic"),
+    *("ExecMainStartTimestampMonotonic", "RemainAfterExit", "RequiredBy", "TriggeredBy"),
+    *("Type", "WantedBy"),
+)
 
 
 def read_file(path: Path) -> "dict[str, str] | None":
@@ -47,9 +53,18 @@ def name_of(look_up: object, number: int) -> str:
 
 
 def read_unit(unit: str) -> "dict[str, str]":
-    """Give the states of a unit. Source: systemctl(1)."""
-    enabled = ask("is-enabled", "--", unit) or "not-found"
-    return {"enabled": enabled, "active": ask("is-active", "--", unit)}
+    """Give the states of a unit; a template has none now. Source: systemctl(1)."""
+    state = {"enabled": ask("is-enabled", "--", unit) or "not-found"}
+    if "@." not in unit:
+        lines = ask("show", f"--property={','.join(PROPERTIES)}", "--", unit).splitlines()
+        state.update(line.split("=", 1) for line in lines if "=" in line)
+    return state
+
+
+def read_targets() -> "list[str]":
+    """Name the targets that the machine has reached."""
+    form = ("--type=target", "--state=active", "--plain", "--no-legend", "--full")
+    return [line.split()[0] for line in ask("list-units", *form).splitlines()]
 
 
 def ask(*words: str) -> str:
@@ -74,6 +89,7 @@ def main() -> None:
     answer = {
         "files": {path: read_file(Path(path)) for path in asked["files"]},
         "units": {unit: read_unit(unit) for unit in asked["units"]},
+        "targets": read_targets(),
         "record": read_record(),
     }
     json.dump(answer, sys.stdout)

@@ -45,12 +45,9 @@ class Change:
         names = {unit["unit"] for unit in params["units"]}
         self.gone_files = self.record.gone_files("gate", paths)
         self.gone_units = self.record.gone_units("gate", names)
-        states = {name: units.enabled_state(name) for name in names}
-        self.to_set = {
-            unit["unit"]: (states[unit["unit"]], unit["wanted"])
-            for unit in params["units"]
-            if not units.is_as_wanted(unit["wanted"], states[unit["unit"]])
-        }
+        changes = {unit["unit"]: unit["wanted"] for unit in params["units"]}
+        lacks = units.find_lacks(changes, units.states_of(changes))
+        self.to_set = {name: (lack, changes[name]) for name, lack in lacks.items()}
         changed = [file for file in wanted if self.differences[file.path]]
         unsettled = self.record.unsettled_of("gate")
         stirred = {file.component for file in changed if file.path not in self.gone_files}

@@ -45,39 +45,117 @@ UNIT_OPTIONS = {
 }
 
 
-def start(wanted):
+# Source: systemctl(1), "Exit status".
+NOT_THERE_YET = (0, 1, 5)
+
+
+class Change:
+    """What differs between the machine and the profile."""
+
+    def __init__(self, params):
+        self.record = Record.load()
+        self.wanted = params["units"]
+        paths = frozenset(params["files"])
+        self.gone_files = [
+            path for part in ("ordinary", "apt") for path in self.record.gone_files(part, paths)
+        ]
+        self.gone_units = self.record.gone_units("ordinary", {*names_of(self.wanted)})
+        changes = {unit["unit"]: unit["wanted"] for unit in self.wanted}
+        self.lacks = units.find_lacks(changes, units.states_of(changes))
+
+    @property
+    def is_needed(self):
+        """Tell whether anything is to be done, be it what an earlier run left."""
+        found = (self.gone_files, self.gone_units, self.lacks, self.record.unsettled_of("ordinary"))
+        return any(found)
+
+    def diff(self):
+        """Give what --diff prints."""
+        found = [describe_gone(path, self.record.files[path]) for path in self.gone_files]
+        found += describe_lacks(self.wanted, self.lacks)
+        for unit in self.gone_units:
+            entry = self.record.units[unit]
+            after = f"{unit} ({entry['component']} is not in the profile)"
+            found.append(describe(unit, after, entry["wanted"], entry["before"]))
+        return found
+
+
+def names_of(wanted, change=None):
+    """Name the units, or those of which one thing is wanted."""
+    return [unit["unit"] for unit in wanted if change in {None, unit["wanted"]}]
+
+
+def describe(name, after_name, before, after):
+    """Give what --diff prints of a unit."""
+    headers = {"before_header": name, "after_header": after_name}
+    return {**headers, "before": f"{before}\n", "after": f"{after}\n"}
+
+
+def describe_lacks(wanted, lacks):
+    """Give what --diff prints of the units that are not as they are wanted."""
+    return [
+        describe(
+            unit["unit"],
+            f"{unit['unit']} ({unit['component']})",
+            lacks[unit["unit"]],
+            unit["wanted"],
+        )
+        for unit in wanted
+        if unit["unit"] in lacks
+    ]
+
+
+def start(wanted, good=(0,)):
     """Start what is enabled."""
-    enabled = [unit["unit"] for unit in wanted if unit["wanted"] == "enable"]
-    units.start_enabled(enabled)
+    enabled = names_of(wanted, "enable")
+    units.start_enabled(enabled, good)
     if failed := units.failed_among(enabled):
         raise units.Refused("; ".join(failed))
 
 
-def settle(wanted, record, gone_files, gone_units, to_set):
+def settle(change):
     """Do it; whatever is interrupted is done again by the next run.
 
     Tells whether the kernel gets other arguments from the next start on.
     """
+    record, gone_files = change.record, change.gone_files
     changed = record.unsettled_of("ordinary")
     stirred = record.stirred_by(changed)
-    for unit in gone_units:
+    for unit in change.gone_units:
         units.release_unit(unit, record.units.pop(unit))
     units.forget_files(gone_files)
     for path in gone_files:
         record.give_back_file(path)
     units.read_files([*changed, *gone_files])
     awaits_start = units.write_boot_menu([*changed, *gone_files])
-    for unit in to_set:
-        units.set_unit(unit["unit"], unit["wanted"])
+    for unit in change.wanted:
+        if unit["unit"] in change.lacks:
+            units.set_unit(unit["unit"], unit["wanted"])
     units.run("systemctl", "daemon-reload")
-    for unit in wanted:
-        if unit in to_set or unit["component"] in stirred:
+    for unit in change.wanted:
+        if unit["unit"] in change.lacks or unit["component"] in stirred:
             units.stop_unit(unit["unit"])
-    start(wanted)
+    # What requires a unit of the gate is started after it.
+    start(change.wanted, NOT_THERE_YET)
     settled = {*changed, *gone_files}
     record.unsettled = [path for path in record.unsettled if path not in settled]
     record.save()
     return awaits_start
+
+
+def start_idle(module):
+    """Start what is enabled and does not run; gives what --diff prints of it."""
+    wanted = [unit for unit in module.params["units"] if unit["wanted"] == "enable"]
+    states = units.states_of(names_of(wanted))
+    targets = units.active_targets()
+    idle = {
+        name: f"{state['enabled']}, {state['ActiveState']}"
+        for name, state in states.items()
+        if units.is_as_wanted("enable", state["enabled"]) and units.is_idle(state, targets)
+    }
+    if not module.check_mode:
+        start(wanted)
+    return describe_lacks(wanted, idle)
 
 
 def main():
@@ -95,43 +173,17 @@ def main():
         },
         supports_check_mode=True,
     )
-    wanted = module.params["units"]
+    awaits_start = False
     try:
         if module.params["is_start"]:
-            if not module.check_mode:
-                start(wanted)
-            module.exit_json(changed=False, awaits_start=False)
-        record = Record.load()
-        paths = frozenset(module.params["files"])
-        gone_files = [*record.gone_files("ordinary", paths), *record.gone_files("apt", paths)]
-        gone_units = record.gone_units("ordinary", {unit["unit"] for unit in wanted})
-        states = {unit["unit"]: units.enabled_state(unit["unit"]) for unit in wanted}
-        to_set = [
-            unit for unit in wanted if not units.is_as_wanted(unit["wanted"], states[unit["unit"]])
-        ]
-        diff = [describe_gone(path, record.files[path]) for path in gone_files]
-        diff += [
-            {
-                "before_header": unit["unit"],
-                "after_header": f"{unit['unit']} ({unit['component']})",
-                "before": f"{states[unit['unit']]}\n",
-                "after": f"{unit['wanted']}\n",
-            }
-            for unit in to_set
-        ]
-        diff += [
-            {
-                "before_header": unit,
-                "after_header": f"{unit} ({record.units[unit]['component']} is not in the profile)",
-                "before": f"{record.units[unit]['wanted']}\n",
-                "after": f"{record.units[unit]['before']}\n",
-            }
-            for unit in gone_units
-        ]
-        is_changed = bool(diff or record.unsettled_of("ordinary"))
-        awaits_start = False
-        if is_changed and not module.check_mode:
-            awaits_start = settle(wanted, record, gone_files, gone_units, to_set)
+            diff = start_idle(module)
+            is_changed = bool(diff)
+        else:
+            change = Change(module.params)
+            diff = change.diff()
+            is_changed = change.is_needed
+            if is_changed and not module.check_mode:
+                awaits_start = settle(change)
     except (OSError, ValueError, units.Refused) as error:
         module.fail_json(msg=str(error))
     module.exit_json(

@@ -10,6 +10,12 @@ ENABLED = frozenset(
     ("alias", "enabled", "enabled-runtime", "generated", "indirect", "linked", "static")
 )
 MASKED = frozenset(("masked", "masked-runtime"))
+RUNNING = frozenset(("active", "activating", "refreshing", "reloading"))
+PROPERTIES = (
+    *("ActiveState", "BusName", "ConditionResult", "ConditionTimestampMonotonic"),
+    *("ExecMainStartTimestampMonotonic", "RemainAfterExit", "RequiredBy", "TriggeredBy"),
+    *("Type", "WantedBy"),
+)
 APPARMOR_FOLDER = "/etc/apparmor.d/"
 APPARMOR = "/sys/kernel/security/apparmor/profiles"
 BOOT_LOADER_FOLDER = "/etc/default/grub.d/"
@@ -46,6 +52,73 @@ def enabled_state(unit):
         env=ENVIRONMENT,
     )
     return done.stdout.decode().strip() or "not-found"
+
+
+def states_of(names):
+    """Give unit -> its properties now and, as `enabled`, its state at a start of the machine.
+
+    A template has no properties: only its instances run. Source: org.freedesktop.systemd1(5).
+    """
+    states = {name: {"enabled": enabled_state(name)} for name in names}
+    asked = [name for name in states if "@." not in name]
+    if asked:
+        said = run("systemctl", "show", f"--property={','.join(PROPERTIES)}", "--", *asked)
+        blocks = said.strip().split("\n\n")
+        for name, block in zip(asked, blocks, strict=True):
+            states[name].update(line.split("=", 1) for line in block.splitlines() if "=" in line)
+    return states
+
+
+def active_targets():
+    """Name the targets that the machine has reached."""
+    form = ("--type=target", "--state=active", "--plain", "--no-legend", "--full")
+    return {line.split()[0] for line in run("systemctl", "list-units", *form).splitlines()}
+
+
+def find_lacks(wanted, states):
+    """Give unit -> how it is, for each that is not as it is wanted.
+
+    `wanted` maps a unit to what is wanted of it, `states` is of `states_of`.
+    """
+    targets = active_targets()
+    found = {}
+    for unit, change in wanted.items():
+        state = states[unit]
+        if not is_as_wanted(change, state["enabled"]):
+            found[unit] = state["enabled"]
+        elif is_idle(state, targets) if change == "enable" else is_running_though_off(state):
+            found[unit] = f"{state['enabled']}, {state['ActiveState']}"
+    return found
+
+
+def is_idle(state, targets):
+    """Tell whether an enabled unit should run, for one of these targets wants it, and does not.
+
+    Nothing is known of one that another unit starts, whose condition is not met, or that has done
+    what it does once.
+    """
+    words = {*state.get("WantedBy", "").split(), *state.get("RequiredBy", "").split()}
+    if state.get("ActiveState") in RUNNING or not words & targets:
+        return False
+    if state["ActiveState"] == "failed":
+        return True
+    is_unmet = (
+        state.get("ConditionTimestampMonotonic", "0") != "0" and state["ConditionResult"] == "no"
+    )
+    is_done = (
+        state.get("Type") == "oneshot"
+        and state.get("RemainAfterExit") == "no"
+        and state.get("ExecMainStartTimestampMonotonic", "0") != "0"
+    )
+    return not (is_unmet or is_done or state.get("TriggeredBy"))
+
+
+def is_running_though_off(state):
+    """Tell whether a unit that is masked or disabled runs, and nothing else may have started it."""
+    if state.get("ActiveState") not in RUNNING:
+        return False
+    starters = ("BusName", "RequiredBy", "TriggeredBy", "WantedBy")
+    return state["enabled"] in MASKED or not any(state.get(key) for key in starters)
 
 
 def is_as_wanted(wanted, state):
@@ -147,17 +220,17 @@ def is_container():
     return said.strip() != "none"
 
 
-def start_enabled(names):
+def start_enabled(names, good=(0,)):
     """Start what is enabled as at a start of the machine: in one transaction, by what wants it.
 
     A target that is active already pulls in what it wants, but not what that wants in turn: so
-    each unit that it wants is asked for by its name as well.
+    each unit that it wants is asked for by its name as well; `good` are the ends of that.
     """
     wanted = {name: _wanting_targets(name) for name in names}
     active = {target for targets in wanted.values() for target in targets if is_active(target)}
     run("systemctl", "start", "--", "default.target", *sorted(active))
     if due := [name for name in names if active & {*wanted[name]}]:
-        run("systemctl", "start", "--", *due)
+        run("systemctl", "start", "--", *due, good=good)
 
 
 def _wanting_targets(unit):
