@@ -38,8 +38,10 @@ COMPONENT = """\
 kind: system
 summary: A file with words in it
 options:
-  words: {type: text, default: hello, doc: What it says., example: hi}
+  words: {{type: text, default: hello, doc: What it says., example: hi}}
+units: {{enable: [{name}.service]}}
 """
+UNIT = "[Service]\nExecStart=/usr/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 MAKE_OPERATOR = """
 set -e
 useradd --create-home --gid operator --shell /bin/sh operator
@@ -56,10 +58,12 @@ systemctl restart ssh.service
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineLab]:
     work = tmp_path_factory.mktemp("reach")
     for name in ("first", "second"):
-        file = work / "own" / name / "files" / "etc" / f"{name}.conf.j2"
-        file.parent.mkdir(parents=True)
-        file.write_text("{{ header }}\n{{ options.words }}\n")
-        (work / "own" / name / "component.yaml").write_text(COMPONENT)
+        folder = work / "own" / name / "files" / "etc"
+        unit = folder / "systemd" / "system" / f"{name}.service"
+        unit.parent.mkdir(parents=True)
+        unit.write_text(UNIT)
+        (folder / f"{name}.conf.j2").write_text("{{ header }}\n{{ options.words }}\n")
+        (work / "own" / name / "component.yaml").write_text(COMPONENT.format(name=name))
     with running_lab(work, ("nftables",), has_tool=True) as lab:
         lab.machine.run("sh", "-c", MAKE_OPERATOR, "sh", str(SECOND_PORT))
         yield lab
@@ -78,6 +82,22 @@ def own(lab: MachineLab) -> tuple[str | Path, ...]:
 def words_of(lab: MachineLab) -> tuple[str, ...]:
     files = ("/etc/first.conf", "/etc/second.conf")
     return tuple(lab.machine.run("tail", "--lines=1", each).strip() for each in files)
+
+
+def units_of(lab: MachineLab) -> list[str]:
+    names = ("first.service", "second.service")
+    return lab.machine.try_run("systemctl", "is-active", *names).stdout.split()
+
+
+def test_only_brings_one_component_to_a_stock_machine(lab: MachineLab) -> None:
+    profile = profile_of(lab, "good morning")
+    for _ in range(2):
+        output = expect_success(lab.provision(profile, *own(lab), "--only", "first"))
+        assert units_of(lab) == ["active", "inactive"]
+        assert not lab.exists("/etc/second.conf")
+    assert output == f"{MACHINE}: nothing to change\n"
+    expect_success(lab.provision(profile, *own(lab)))
+    assert units_of(lab) == ["active", "active"]
 
 
 def test_user_with_sudo_comes_by_a_port_of_ones_own(lab: MachineLab) -> None:

@@ -32,7 +32,7 @@ from gnoppix_build.cli.options import (
     metavar="COMPONENT",
     multiple=True,
     help="Of what is brought component by component only this one's; may be given several times. "
-    "The steps of the whole machine are taken.",
+    "The steps of the whole machine are taken; units of components that are not there are left.",
 )
 @click.option(
     "--undo-after",

@@ -26,6 +26,18 @@ options:
     type: list
     elements: dict
     required: true
+  tags:
+    description:
+      - The components whose units are set, as Ansible takes tags. Those of others are set where
+        the component is here from an earlier run and the unit is there.
+    type: list
+    elements: str
+    default: [all]
+  skip_tags:
+    description: The components that are none of those.
+    type: list
+    elements: str
+    default: []
   is_start:
     description: Only start what is enabled, and say what of it fails.
     type: bool
@@ -47,6 +59,7 @@ UNIT_OPTIONS = {
 
 # Source: systemctl(1), "Exit status".
 NOT_THERE_YET = (0, 1, 5)
+EVERY_COMPONENT = {"all", "tagged"}
 
 
 class Change:
@@ -54,12 +67,12 @@ class Change:
 
     def __init__(self, params):
         self.record = Record.load()
-        self.wanted = params["units"]
+        self.wanted = choose_units(params, self.record)
         paths = frozenset(params["files"])
         self.gone_files = [
             path for part in ("ordinary", "apt") for path in self.record.gone_files(part, paths)
         ]
-        self.gone_units = self.record.gone_units("ordinary", {*names_of(self.wanted)})
+        self.gone_units = self.record.gone_units("ordinary", {*names_of(params["units"])})
         changes = {unit["unit"]: unit["wanted"] for unit in self.wanted}
         self.lacks = units.find_lacks(changes, units.states_of(changes))
 
@@ -78,6 +91,20 @@ class Change:
             after = f"{unit} ({entry['component']} is not in the profile)"
             found.append(describe(unit, after, entry["wanted"], entry["before"]))
         return found
+
+
+def choose_units(params, record):
+    """Give the units to see to: none of a component that has not been here and does not come."""
+    chosen, left_out = {*params["tags"]}, {*params["skip_tags"]}
+
+    def is_here(unit):
+        component = unit["component"]
+        if component not in left_out and chosen & {component, *EVERY_COMPONENT}:
+            return True
+        is_brought = record.has_brought(component)
+        return is_brought and units.enabled_state(unit["unit"]) != "not-found"
+
+    return [unit for unit in params["units"] if is_here(unit)]
 
 
 def names_of(wanted, change=None):
@@ -145,7 +172,8 @@ def settle(change):
 
 def start_idle(module):
     """Start what is enabled and does not run; gives what --diff prints of it."""
-    wanted = [unit for unit in module.params["units"] if unit["wanted"] == "enable"]
+    chosen = choose_units(module.params, Record.load())
+    wanted = [unit for unit in chosen if unit["wanted"] == "enable"]
     states = units.states_of(names_of(wanted))
     targets = units.active_targets()
     idle = {
@@ -164,6 +192,8 @@ def main():
         argument_spec={
             "files": {"type": "list", "elements": "str", "default": []},
             "is_start": {"type": "bool", "default": False},
+            "tags": {"type": "list", "elements": "str", "default": ["all"]},
+            "skip_tags": {"type": "list", "elements": "str", "default": []},
             "units": {
                 "type": "list",
                 "elements": "dict",

@@ -81,6 +81,10 @@ class Record:
             stirred |= {entry["component"] for entry in entries if entry.get("is_payload")}
         return stirred
 
+    def has_brought(self, component):
+        """Tell whether files of a component are here, so that its units find what they need."""
+        return any(entry["component"] == component for entry in self.files.values())
+
     def take_unit(self, unit, component, part, wanted, before):
         """Note what is wanted of a unit, and its state before the first time."""
         known = self.units.get(unit)
