@@ -270,10 +270,13 @@ def test_check_and_diff_tell_the_truth_and_change_nothing(root: Path, tmp_path: 
             "first",
             files={"/etc/fstab": "# ours\n", unit: SERVICE},
             units={"enable": ["first.service"]},
-            mode="0600",
         ),
+        Component("second", files={"/etc/second": "canary-after\n"}, mode="0640"),
     )
     (root / "etc/fstab").write_text("# theirs\n")
+    (root / "etc/fstab").chmod(0o600)
+    (root / "etc/second").write_text("canary-before\n")
+    (root / "etc/second").chmod(0o600)
     variables = tree / "inventory" / "host_vars" / "image.yml"
     variables.parent.mkdir()
     variables.write_text(f"gnoppix_root: {root}\n")
@@ -287,8 +290,12 @@ def test_check_and_diff_tell_the_truth_and_change_nothing(root: Path, tmp_path: 
         text=True,
     ).stdout
     assert snapshot(root) == before
-    assert "-# theirs\n+# ours\n" in said
-    assert '-    "mode": "0644",\n' in said
-    assert '+    "mode": "0600",\n' in said
+    assert "-(9 bytes that others may not read)\n+# ours\n" in said
+    assert '-    "mode": "0600",\n' in said
+    assert '+    "mode": "0644",\n' in said
+    assert (
+        "-(14 bytes that others may not read)\n+(13 new bytes that others may not read)\n" in said
+    )
+    assert "canary" not in said
     assert f"+++ after: {unit}\n" in said
     assert "+ExecStart=/bin/true\n" in said

@@ -75,8 +75,8 @@ def find_differences(wanted):
             {
                 "before_header": wanted.path if content is not None else f"{wanted.path} (absent)",
                 "after_header": wanted.path,
-                "before": show(content, status),
-                "after": show(wanted.content, None),
+                "before": show(content, status.st_mode) if content is not None else "",
+                "after": show(wanted.content, wanted.mode, "new "),
             }
         )
     after = {"mode": f"{wanted.mode:04o}", "owner": wanted.owner, "group": wanted.group}
@@ -116,16 +116,17 @@ def describe_owner(number, known):
         return str(number)
 
 
-def show(content, status):
-    """Give the text of a file for a diff, which ends up in logs: no text of a secret."""
-    if content is None:
-        return ""
-    if status is not None and not status.st_mode & stat.S_IROTH:
-        return f"({len(content)} bytes that others may not read)\n"
+def show(content, mode, attribute=""):
+    """Give the text of a file for a diff, which ends up in logs: no text of a secret.
+
+    The attribute keeps what stands for the text apart from what stands for another.
+    """
+    if not mode & stat.S_IROTH:
+        return f"({len(content)} {attribute}bytes that others may not read)\n"
     try:
         return content.decode()
     except UnicodeDecodeError:
-        return f"({len(content)} bytes that are no text)\n"
+        return f"({len(content)} {attribute}bytes that are no text)\n"
 
 
 def make_folders(path):
