@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Install the Debian packages that a machine lacks, and start nothing of them."""
 
+import contextlib
+import fcntl
 import os
+import time
 
 from ansible.module_utils import gnoppix_units as units
 from ansible.module_utils.basic import AnsibleModule
@@ -25,6 +28,8 @@ options:
 POLICY = "/usr/sbin/policy-rc.d"
 MARK = b"# gnoppix-build: nothing starts while packages are installed\n"
 INSTALLED = "installed"
+DPKG_LOCK = "/var/lib/dpkg/lock-frontend"
+LONGEST_WAIT_S = 300
 
 
 def find_missing(names):
@@ -43,12 +48,28 @@ def is_own_policy():
         return MARK in stream.read()
 
 
+def await_dpkg():
+    """Wait for who installs something now: an earlier run that lost its connection, say.
+
+    Unlike apt, dpkg does not wait. Source: dpkg(1), "Files"; apt.conf(5), `DPkg::Lock::Timeout`.
+    """
+    deadline = time.monotonic() + LONGEST_WAIT_S
+    with open(DPKG_LOCK, "ab") as lock:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError, PermissionError):
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            time.sleep(1)
+    raise units.Refused(f"another program has held {DPKG_LOCK} for {LONGEST_WAIT_S} s")
+
+
 def install(names):
     """Install, while our policy keeps units from starting."""
     if find_status(POLICY) is None:
         write_whole(POLICY, b"#!/bin/sh\n" + MARK + b"exit 101\n", 0o755)
+    await_dpkg()
     units.run("dpkg", "--configure", "-a")
-    lock = ("-o", "DPkg::Lock::Timeout=300")
+    lock = ("-o", f"DPkg::Lock::Timeout={LONGEST_WAIT_S}")
     units.run("apt-get", *lock, "-q", "update")
     units.run(
         *("apt-get", *lock, "-q", "-y", "--no-install-recommends"),
