@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A profile on a machine that runs already: one machine, from its stock state on, test by test."""
 
+import base64
 import json
 import os
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,8 @@ def idle(lab: MachineLab) -> Path:
     unit.parent.mkdir(parents=True)
     (folder / "component.yaml").write_text(IDLE)
     unit.write_text(IDLE_UNIT)
+    # Not of what the component brings.
+    (folder / ".env").write_text("canary-in-a-component")
     for name in ("chatter", "murmur"):
         lab.put(f"/usr/lib/systemd/system/{name}.service", OWN_UNIT)
     lab.machine.run("systemctl", "daemon-reload")
@@ -385,28 +388,49 @@ def test_gate_goes_back_when_its_change_does_not_succeed(lab: MachineLab, gates:
     assert tree_of(lab) == before
 
 
-def test_interrupted_run_can_be_run_again(lab: MachineLab) -> None:
-    profile = lab.write_profile(PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150"))
+def kill_when(lab: MachineLab, profile: Path, is_reached: Callable[[str], bool]) -> None:
+    """Begin to provision, and kill the command where what it has said or done shows it to be."""
     command = lab.command("provision", profile, "--host", HOST, *lab.ssh_options)
-    with subprocess.Popen(
-        command, env=lab.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    ) as run:
-        assert run.stderr is not None
-        for line in run.stderr:
-            if "Settle a machine" in line:
-                os.kill(run.pid, signal.SIGKILL)
-                break
-    time.sleep(1)
+    said = lab.work / "talk"
+    with (
+        said.open("w") as talk,
+        subprocess.Popen(
+            command, env=lab.environment, stderr=talk, stdout=subprocess.DEVNULL
+        ) as run,
+    ):
+        while not is_reached(said.read_text()):
+            assert run.poll() is None, said.read_text()
+            time.sleep(0.05)
+        os.kill(run.pid, signal.SIGKILL)
+        assert run.wait() == -signal.SIGKILL
+
+
+def test_interrupted_run_can_be_run_again(lab: MachineLab) -> None:
+    """It is killed while packages come, between file and unit, while units are set, at the gate."""
+    changed = PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150")
+    profile = lab.write_profile(changed.replace("10.77.0.0/24", "10.77.0.0/25"))
+    lab.machine.run("dpkg", "--purge", "--force-depends", "nftables")
+    kill_when(lab, profile, lambda _: lab.exists("/usr/sbin/policy-rc.d"))
+    new_port = ("grep", "--quiet", "SocksPort 127.0.0.1:9150", TORRC)
+    kill_when(lab, profile, lambda _: lab.machine.try_run(*new_port).returncode == 0)
+    assert ":9150" not in lab.machine.run("ss", "-ltn")
+    kill_when(lab, profile, lambda talk: "Settle a machine" in talk)
+    kill_when(lab, profile, lambda _: lab.exists("/var/lib/gnoppix/gate/before.json"))
     expect_success(lab.provision(profile))
-    assert "SocksPort 127.0.0.1:9150" in lab.machine.run("cat", TORRC)
     assert ":9150" in lab.machine.run("ss", "-ltn")
+    ruleset = lab.machine.run("nft", "list", "table", "inet", "gnoppix")
+    assert "ip saddr 10.77.0.0/25 tcp dport 22 accept" in ruleset
+    assert not lab.exists("/usr/sbin/policy-rc.d")
+    assert not lab.exists("/var/lib/gnoppix/gate")
     assert expect_success(lab.provision(profile)) == f"{MACHINE}: nothing to change\n"
+    assert failures(lab, profile) == {}
 
 
-def test_rendered_tree_serves_an_inventory_of_ones_own(lab: MachineLab) -> None:
-    profile = lab.write_profile(PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150"))
-    tree = lab.work / "rendered"
-    expect_success(lab.run("render", profile, "--target", "machine", "-o", tree))
+def test_rendered_tree_serves_an_inventory_of_ones_own(lab: MachineLab, idle: Path) -> None:
+    changed = PROFILE.replace("mode: socks", "mode: socks, socks-port: 9150")
+    profile = lab.write_profile(f"{changed.replace('/24', '/25')}  idle: {{}}\n")
+    tree, own = lab.work / "rendered", ("--components", idle)
+    expect_success(lab.run("render", profile, "--target", "machine", *own, "-o", tree))
     said = lab.play(tree, "--tags", "telemetry-off")
     assert "Write the files of telemetry-off" in said
     assert "Write the files of tor" not in said
@@ -443,7 +467,13 @@ def test_no_secret_is_in_a_log_or_an_artefact(lab: MachineLab) -> None:
     kept += [path for path in (lab.work / "rendered").rglob("*") if path.is_file()]
     assert any(path.name == "provision.log" for path in kept)
     assert any(path.name == "command" for path in kept)
-    leaks = [path for path in kept if b"canary" in path.read_bytes()]
+    assert any(path.name == "idle.service" for path in kept)
+    replaced = base64.b64encode(f"# {CANARY}\n".encode())
+    key = (lab.work / "key").read_bytes().splitlines()[1]
+    # Each is where it belongs.
+    assert replaced.decode() in lab.machine.run("cat", "/var/lib/gnoppix/machine.json")
+    secrets = (b"canary", replaced, key)
+    leaks = [path for path in kept if any(each in path.read_bytes() for each in secrets)]
     assert leaks == []
-    journal = lab.machine.run("journalctl", "--output=cat")
-    assert "canary" not in journal
+    journal = lab.machine.run("journalctl", "--output=cat").encode()
+    assert not [each for each in secrets if each in journal]
