@@ -57,7 +57,8 @@ def read_unit(unit: str) -> "dict[str, str]":
     state = {"enabled": ask("is-enabled", "--", unit) or "not-found"}
     if "@." not in unit:
         lines = ask("show", f"--property={','.join(PROPERTIES)}", "--", unit).splitlines()
-        state.update(line.split("=", 1) for line in lines if "=" in line)
+        pairs = (line.partition("=") for line in lines)
+        state.update((key, value) for key, _, value in pairs)
     return state
 
 
