@@ -107,6 +107,25 @@ ExecStart=/usr/bin/sleep infinity
 [Install]
 WantedBy=multi-user.target
 """
+IDLE_MARK = "/run/idle-was-told"
+IDLE_TASKS = f"""\
+---
+- name: Tell idle
+  ansible.builtin.command:
+    argv: [touch, {IDLE_MARK}]
+  when: apply_component_written.awaits_tasks
+  changed_when: true
+"""
+# What a run leaves that is interrupted before it has settled the machine.
+INTERRUPT = """\
+import json
+with open("/var/lib/gnoppix/machine.json", "r+") as stream:
+    record = json.load(stream)
+    record["unsettled"].append("/etc/systemd/system/idle.service")
+    stream.seek(0)
+    json.dump(record, stream)
+    stream.truncate()
+"""
 OWN_UNIT = "[Service]\nExecStart=/usr/bin/sleep infinity\n"
 
 
@@ -265,6 +284,8 @@ def idle(lab: MachineLab) -> Path:
     unit.parent.mkdir(parents=True)
     (folder / "component.yaml").write_text(IDLE)
     unit.write_text(IDLE_UNIT)
+    (folder / "tasks").mkdir()
+    (folder / "tasks" / "main.yml").write_text(IDLE_TASKS)
     # Not of what the component brings.
     (folder / ".env").write_text("canary-in-a-component")
     for name in ("chatter", "murmur"):
@@ -306,8 +327,26 @@ def test_units_that_were_stopped_or_run_still_are_told_and_healed(
         ("no_drift[chatter.service]", "it is off, and still `active`"),
         ("no_drift[idle.service]", "it is enabled, but `inactive`"),
     ]
+    lab.machine.run("rm", IDLE_MARK)
     assert named_in(expect_success(lab.provision(profile, *own, "--diff"))) == named_in(promised)
     assert states_of_three(lab) == ["inactive", "active", "inactive"]
+    assert expect_success(lab.provision(profile, *own)) == f"{MACHINE}: nothing to change\n"
+    assert not lab.exists(IDLE_MARK)
+
+
+def test_tasks_of_a_component_are_run_after_an_interruption(lab: MachineLab, idle: Path) -> None:
+    """The file is as it shall be, and an earlier run did not come to its tasks; nor does one of
+    another component only.
+    """
+    own = ("--components", idle)
+    profile = lab.write_profile(f"{PROFILE}  idle: {{}}\n")
+    expect_success(lab.provision(profile, *own))
+    lab.machine.run("rm", "--force", IDLE_MARK)
+    lab.machine.run("python3", "-c", INTERRUPT)
+    expect_success(lab.provision(profile, *own, "--only", "telemetry-off"))
+    assert not lab.exists(IDLE_MARK)
+    expect_success(lab.provision(profile, *own))
+    assert lab.exists(IDLE_MARK)
     assert expect_success(lab.provision(profile, *own)) == f"{MACHINE}: nothing to change\n"
     expect_success(lab.provision(lab.write_profile(PROFILE)))
 

@@ -29,6 +29,14 @@ options:
     choices: [ordinary, apt]
     default: ordinary
 """
+RETURN = """
+awaits_tasks:
+  description:
+    - Whether a component's own tasks have something to do, for a file changed now, or in an earlier
+      run that was interrupted before the machine was settled.
+  type: bool
+  returned: success
+"""
 
 
 def bring(files, record, part):
@@ -70,14 +78,17 @@ def main():
             if differences := find_differences(wanted):
                 changed.append(wanted)
                 diff += differences
+        record = Record.load() if module.params["is_recorded"] else None
+        unsettled = {*record.unsettled} if record is not None else set()
+        awaits_tasks = any(entry["path"] in unsettled for entry in module.params["files"])
         if changed and not module.check_mode:
             path = ", ".join(wanted.path for wanted in changed)
-            record = Record.load() if module.params["is_recorded"] else None
             bring(changed, record, module.params["part"])
     except (OSError, ValueError) as error:
         module.fail_json(msg=f"{path}: {error}", invocation={})
     module.exit_json(
         changed=bool(changed),
+        awaits_tasks=bool(changed) or awaits_tasks,
         paths=[wanted.path for wanted in changed],
         diff=diff if module._diff else [],
         invocation={},

@@ -76,11 +76,17 @@ class Change:
         changes = {unit["unit"]: unit["wanted"] for unit in self.wanted}
         self.lacks = units.find_lacks(changes, units.states_of(changes))
 
+        # Of a component that does not come now, its own tasks are still to be run as well.
+        self.unsettled = [
+            path
+            for path in self.record.unsettled_of("ordinary")
+            if is_chosen(params, self.record.files[path]["component"])
+        ]
+
     @property
     def is_needed(self):
         """Tell whether anything is to be done, be it what an earlier run left."""
-        found = (self.gone_files, self.gone_units, self.lacks, self.record.unsettled_of("ordinary"))
-        return any(found)
+        return any((self.gone_files, self.gone_units, self.lacks, self.unsettled))
 
     def diff(self):
         """Give what --diff prints."""
@@ -93,18 +99,22 @@ class Change:
         return found
 
 
+def is_chosen(params, component):
+    """Tell whether a component comes in this run. Source: Ansible's special tags."""
+    is_tagged = {*params["tags"]} & {component, *EVERY_COMPONENT}
+    return component not in params["skip_tags"] and bool(is_tagged)
+
+
 def choose_units(params, record):
     """Give the units to see to: none of a component that has not been here and does not come."""
-    chosen, left_out = {*params["tags"]}, {*params["skip_tags"]}
 
     def is_here(unit):
-        component = unit["component"]
-        if component not in left_out and chosen & {component, *EVERY_COMPONENT}:
-            return True
-        is_brought = record.has_brought(component)
+        is_brought = record.has_brought(unit["component"])
         return is_brought and units.enabled_state(unit["unit"]) != "not-found"
 
-    return [unit for unit in params["units"] if is_here(unit)]
+    return [
+        unit for unit in params["units"] if is_chosen(params, unit["component"]) or is_here(unit)
+    ]
 
 
 def names_of(wanted, change=None):
@@ -146,7 +156,7 @@ def settle(change):
     Tells whether the kernel gets other arguments from the next start on.
     """
     record, gone_files = change.record, change.gone_files
-    changed = record.unsettled_of("ordinary")
+    changed = change.unsettled
     stirred = record.stirred_by(changed)
     for unit in change.gone_units:
         units.release_unit(unit, record.units.pop(unit))
