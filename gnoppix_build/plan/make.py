@@ -4,7 +4,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Final
 
 from gnoppix_build.catalog.private_root import PrivateRoot
 from gnoppix_build.lock.model import Lock, PackageSet
@@ -23,25 +22,8 @@ from gnoppix_build.plan.steps import (
     Step,
     digest_of,
 )
+from gnoppix_build.render.initrd import INITRD_READS
 from gnoppix_build.render.tree import ImageFile, RenderedTree
-
-# Source: initramfs-tools(7), initramfs-tools-core's hooks: udev takes .link files and rules,
-# kmod its settings, keymap and live-boot theirs.
-INITRD_READS: Final = (
-    "/etc/console-setup/",
-    "/etc/crypttab",
-    "/etc/default/console-setup",
-    "/etc/default/keyboard",
-    "/etc/fstab",
-    "/etc/initramfs-tools/",
-    "/etc/live/",
-    "/etc/modprobe.d/",
-    "/etc/modules",
-    "/etc/modules-load.d/",
-    "/etc/systemd/network/99-default.link",
-    "/etc/udev/",
-    "/usr/share/initramfs-tools/",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,6 +284,9 @@ def idle(lab: MachineLab) -> Path:
     unit.parent.mkdir(parents=True)
     (folder / "component.yaml").write_text(IDLE)
     unit.write_text(IDLE_UNIT)
+    journal = folder / "files/etc/systemd/journald.conf.d/60-idle.conf"
+    journal.parent.mkdir()
+    journal.write_text("[Journal]\nForwardToWall=no\n")
     (folder / "tasks").mkdir()
     (folder / "tasks" / "main.yml").write_text(IDLE_TASKS)
     # Not of what the component brings.
@@ -306,7 +309,10 @@ def test_units_that_were_stopped_or_run_still_are_told_and_healed(
     """Their files and what becomes of them at a start are as they should be."""
     own = ("--components", idle)
     profile = lab.write_profile(f"{PROFILE}  idle: {{}}\n")
+    of_the_journal = ("systemctl", "show", "--property=MainPID", "systemd-journald.service")
+    before_its_settings = lab.machine.run(*of_the_journal)
     expect_success(lab.provision(profile, *own))
+    assert lab.machine.run(*of_the_journal) != before_its_settings
     assert states_of_three(lab) == ["inactive", "active", "inactive"]
     lab.machine.run("systemctl", "stop", "idle.service")
     lab.machine.run("systemctl", "unmask", "--quiet", "chatter.service")

@@ -17,6 +17,7 @@ from gnoppix_build.diagnostics import Diagnostic
 from gnoppix_build.language.source import PACKAGE_FOLDER
 from gnoppix_build.lock.wanted import component_packages
 from gnoppix_build.outputs.debs.package import Content, Units
+from gnoppix_build.render.initrd import INITRD_READS
 from gnoppix_build.render.payloads import payloads_of
 from gnoppix_build.render.render import component_accounts
 from gnoppix_build.render.sources import ComponentReader
@@ -29,6 +30,8 @@ UNIT_FOLDERS: Final = ("/etc/systemd/system/", "/usr/lib/systemd/system/")
 PROFILE_ON_A_MACHINE: Final = "gnoppix-profile"
 APPARMOR: Final = "/etc/apparmor.d"
 BOOT_LOADER: Final = "/etc/default/grub.d/"
+JOURNAL: Final = "/etc/systemd/journald.conf.d/"
+ZRAM: Final = "/etc/systemd/zram-generator.conf"
 PYTHON: Final = b"#!/usr/bin/python3"
 # What every Debian system has is no dependency. Source: Debian policy 3.8, 7.3.1.
 ESSENTIAL: Final = frozenset(
@@ -147,7 +150,10 @@ class _Writer:
             "apparmor_profiles": shlex.join(
                 p for p in paths if str(PurePath(p).parent) == APPARMOR
             ),
-            "boot_loader_files": [path for path in paths if path.startswith(BOOT_LOADER)],
+            "has_boot_loader_files": any(path.startswith(BOOT_LOADER) for path in paths),
+            "has_initrd_files": any(path.startswith(INITRD_READS) for path in paths),
+            "has_journal_files": any(path.startswith(JOURNAL) for path in paths),
+            "has_zram_files": any(path.startswith(ZRAM) for path in paths),
             "enabled": shlex.join(sorted({u for each in contributions for u in each.units.enable})),
             "tmpfiles": shlex.join(path for path in paths if path.startswith("/etc/tmpfiles.d/")),
         }

@@ -13,8 +13,8 @@ description:
   - Files and units that the record has and the profile has not go back to what they were.
   - AppArmor profiles, kernel settings and temporary folders are read anew before any unit starts.
     Units of components whose files changed are stopped, then all that is enabled is started.
-  - The boot loader writes its menu anew when its files changed; nothing happens without one, or in
-    a container.
+  - The journal, compressed memory, the initrds and the boot loader's menu are made anew when their
+    files changed; nothing happens to the last two without their program, or in a container.
 options:
   files:
     description: The paths of all files that the profile brings outside the gate.
@@ -164,6 +164,7 @@ def settle(change):
     for path in gone_files:
         record.give_back_file(path)
     units.read_files([*changed, *gone_files])
+    units.write_initrds([*changed, *gone_files])
     awaits_start = units.write_boot_menu([*changed, *gone_files])
     for unit in change.wanted:
         if unit["unit"] in change.lacks:

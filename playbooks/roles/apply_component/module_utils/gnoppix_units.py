@@ -20,6 +20,26 @@ APPARMOR_FOLDER = "/etc/apparmor.d/"
 APPARMOR = "/sys/kernel/security/apparmor/profiles"
 BOOT_LOADER_FOLDER = "/etc/default/grub.d/"
 WRITE_BOOT_MENU = "/usr/sbin/update-grub"
+JOURNAL_FOLDER = "/etc/systemd/journald.conf.d/"
+ZRAM_CONFIGURATION = "/etc/systemd/zram-generator.conf"
+ZRAM_SWAPS = "/run/systemd/generator/dev-zram*.swap"
+# What an initrd has of a system's settings. Source: initramfs-tools(7), the hooks in it and beside.
+INITRD_READS = (
+    "/etc/console-setup/",
+    "/etc/crypttab",
+    "/etc/default/console-setup",
+    "/etc/default/keyboard",
+    "/etc/fstab",
+    "/etc/initramfs-tools/",
+    "/etc/live/",
+    "/etc/modprobe.d/",
+    "/etc/modules",
+    "/etc/modules-load.d/",
+    "/etc/systemd/network/99-default.link",
+    "/etc/udev/",
+    "/usr/share/initramfs-tools/",
+)
+WRITE_INITRD = "/usr/sbin/update-initramfs"
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     "HOME": "/root",
@@ -182,7 +202,8 @@ def forget_files(paths):
 def read_files(paths):
     """Let the system read files that are new, but for units: profiles come before what they hold.
 
-    Source: apparmor_parser(8), systemd-sysctl.service(8), tmpfiles.d(5), udevadm(8).
+    Source: apparmor_parser(8), systemd-sysctl.service(8), tmpfiles.d(5), udevadm(8),
+    journald.conf(5).
     """
     there = [path for path in paths if os.path.exists(path)]
     profiles = [path for path in there if os.path.dirname(path) == APPARMOR_FOLDER.rstrip("/")]
@@ -198,7 +219,38 @@ def read_files(paths):
     if folders:
         # Source: systemd-tmpfiles(8), "Exit status": 65 and 73 for lines that could not be kept.
         run("systemd-tmpfiles", "--create", *folders, good=(0, 65, 73))
+    if any(path.startswith(JOURNAL_FOLDER) for path in paths):
+        run("systemctl", "try-restart", "systemd-journald.service")
+    if any(path.startswith(ZRAM_CONFIGURATION) for path in paths):
+        _make_zram_anew()
     run("systemctl", "daemon-reload")
+
+
+def _make_zram_anew():
+    """Have the devices that the generator's files say; what is in those before goes to memory.
+
+    A device ends with its swap unit. In a container there is none. Source: zram-generator(8).
+    """
+    if before := _zram_swaps():
+        run("systemctl", "stop", "--", *before)
+    run("systemctl", "daemon-reload")
+    if after := _zram_swaps():
+        run("systemctl", "start", "--", *after)
+
+
+def _zram_swaps():
+    return sorted(os.path.basename(path) for path in glob.glob(ZRAM_SWAPS))
+
+
+def write_initrds(paths):
+    """Put files among the paths that initrds have into those of all kernels.
+
+    As with the boot loader: a container has no kernel of its own.
+    """
+    if not any(path.startswith(INITRD_READS) for path in paths):
+        return
+    if os.path.exists(WRITE_INITRD) and not is_container():
+        run(WRITE_INITRD, "-u", "-k", "all")
 
 
 def write_boot_menu(paths):
