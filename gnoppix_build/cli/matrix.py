@@ -8,7 +8,6 @@ import click
 
 from gnoppix_build.cli import locks, session
 from gnoppix_build.cli.build import make_plan_of
-from gnoppix_build.lock.model import Lock
 from gnoppix_build.report.matrix import ImageBuild
 from gnoppix_build.resolve.model import Resolved
 
@@ -39,9 +38,11 @@ def _refuse_equal_names(named: Iterable[tuple[str, Resolved]]) -> None:
 def _describe(
     profile: str, folders: tuple[Path, ...], resolved: Resolved, *, with_locks: bool
 ) -> ImageBuild:
+    place = locks.lock_of_build(None, resolved)
     lock = locks.find_lock(profile, resolved, None)
-    if lock is None and with_locks:
-        lock = _make_lock(resolved)
+    if with_locks:
+        lock = lock or locks.make_fresh_lock(resolved)
+        locks.write_lock(lock, place)
     plan = make_plan_of(profile, folders, resolved, lock) if lock else None
     folder = Path("out") / resolved.name
     return ImageBuild(
@@ -50,12 +51,6 @@ def _describe(
         output="iso",
         folder=str(folder),
         image=str(folder / f"{resolved.name}.iso"),
+        lock=str(folder / place.name) if with_locks else None,
         digest=plan.steps[-1].digest if plan else None,
     )
-
-
-def _make_lock(resolved: Resolved) -> Lock:
-    """Make a lock where the next build looks for it."""
-    lock = locks.make_fresh_lock(resolved)
-    locks.write_lock(lock, locks.lock_of_build(None, resolved))
-    return lock

@@ -14,7 +14,8 @@ GITLAB_TEMPLATE: Final = ".build-image"
 class ImageBuild:
     """One image to build: `profile` is what `build` takes, `folder` where its results go.
 
-    `digest` is that of all that goes into the image; None when the profile has no lock yet.
+    `lock` is what `build --lock` takes, None if none was put there. `digest` is that of all that
+    goes into the image; None when the profile has no lock yet.
     """
 
     profile: str
@@ -22,6 +23,7 @@ class ImageBuild:
     output: str
     folder: str
     image: str
+    lock: str | None
     digest: str | None
 
 

@@ -173,10 +173,14 @@ def read_workflow(name: str) -> dict[str, Any]:
 class GitHub:
     """Runs the jobs of a workflow one after the other; `kept` holds what `uses` steps store.
 
-    `restored` is the key of the cache that the last job was given.
+    `restored` is the key of the cache that the last job was given; `committed` maps paths to the
+    texts of files that a checkout has besides this project's.
     """
 
-    def __init__(self, workflow: Mapping[str, Any], kept: Path) -> None:
+    def __init__(
+        self, workflow: Mapping[str, Any], kept: Path, committed: Mapping[str, str] | None = None
+    ) -> None:
+        self._committed = committed or {}
         self._workflow = workflow
         self._kept = kept
         self._caches = kept.with_name(f"{kept.name}-caches")
@@ -246,6 +250,8 @@ class GitHub:
         match action.partition("@")[0].removeprefix("actions/"):
             case "checkout":
                 copy_checkout(checkout)
+                for path, text in self._committed.items():
+                    (checkout / path).write_text(text)
             case "upload-artifact":
                 pattern = options["path"]
                 base = Path(pattern.partition("*")[0])

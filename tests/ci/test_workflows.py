@@ -3,6 +3,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -75,6 +76,7 @@ def test_github_workflow_runs_in_a_clean_root(
         github.run_job("build", container, matrix=variant, instead=QUICK_STEPS)
         assert (container.checkout / "out" / "minimal" / "minimal.lock").exists()
         check_that_the_store_is_found_again(github, container, variant)
+    check_that_a_committed_lock_is_taken(workflow, container, kept, variant)
 
 
 def check_that_the_store_is_found_again(
@@ -96,6 +98,33 @@ def check_that_the_store_is_found_again(
     assert (container.checkout / LAYER).read_text() == "layer\n" * 2, "what an equal key has stays"
 
 
+def plan_in_place_of(build: str) -> str:
+    """Have a command that builds tell what it would make."""
+    assert "build-image build " in build
+    return build.replace("build-image build ", "build-image plan ")
+
+
+def check_that_a_committed_lock_is_taken(
+    workflow: dict[str, Any], container: Container, kept: Path, variant: dict[str, str]
+) -> None:
+    """The jobs that build get it by the same way as one that was made."""
+    lock = kept.joinpath("locks/minimal/minimal.lock").read_text()
+    others = kept.with_name("kept-with-a-lock")
+    github = GitHub(workflow, others, {"profiles/minimal.lock": lock})
+    installed = {"Install build-image": "true"}
+    github.run_job("plan", container, instead=installed)
+    assert github.matrix_of("build") == [variant]
+    assert others.joinpath("locks/minimal/minimal.lock").read_text() == lock
+    (build,) = (
+        step["run"]
+        for step in workflow["jobs"]["build"]["steps"]
+        if step.get("name") == "Build the image"
+    )
+    planned = {**QUICK_STEPS, "Build the image": f"{MAKES_A_LAYER}\n{plan_in_place_of(build)}"}
+    github.run_job("build", container, matrix=variant, instead={**installed, **planned})
+    assert variant["digest"][:12] in container.ran[-2].said
+
+
 def test_gitlab_pipeline_runs_in_a_clean_root(container: Container) -> None:
     """The job of the child pipeline is cut off where it builds, which GitHub's shows."""
     parent = read_workflow("gitlab.yml")
@@ -112,7 +141,8 @@ def test_gitlab_pipeline_runs_in_a_clean_root(container: Container) -> None:
     assert len(job["variables"]["DIGEST"]) == len("f" * 64)
     template = read_workflow("gitlab-build.yml")
     made = template[job["extends"]]
-    made["script"] = [*made["script"][:-2], 'build-image plan -- "$PROFILE"']
+    *before, build, _ = made["script"]
+    made["script"] = [*before, plan_in_place_of(build)]
     ran = container.run_gitlab_job(made, {**template["variables"], **job["variables"]})
     assert ran.status == 0, ran.said
     assert job["variables"]["DIGEST"][:12] in ran.said

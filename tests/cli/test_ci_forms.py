@@ -76,6 +76,23 @@ def test_matrix_has_a_digest_that_changes_with_what_goes_into_the_image(checkout
     assert before["digest"] != after["digest"]
 
 
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_matrix_puts_the_lock_of_each_digest_where_it_says(
+    checkout: Path, is_committed: bool
+) -> None:
+    """Committed beside the profile or made for an earlier list, it is what a build is to take."""
+    desk = "profiles/desk.yaml"
+    resolved = session.require_profile(desk, ())
+    find = locks.lock_beside if is_committed else lambda *_: locks.lock_of_build(None, resolved)
+    locks.write_lock(make_empty_lock(resolved), find(desk, resolved))
+    (unlocked,) = list_builds(desk)
+    (locked,) = list_builds("--lock", desk)
+    assert locked == {**unlocked, "lock": "out/desk/desk.lock"}
+    assert unlocked["lock"] is None
+    there = locks.read_lock(checkout / "out/desk/desk.lock")
+    assert there == make_empty_lock(resolved)
+
+
 def test_matrix_tells_the_mistakes_of_all_profiles(checkout: Path) -> None:
     for name in ("desk", "lone"):
         (checkout / f"profiles/{name}.yaml").write_text(f"version: 1\nname: {name}\nsuit: x\n")

@@ -15,10 +15,21 @@ from gnoppix_build.report.matrix import (
     matrix_text,
 )
 
-DESK = ImageBuild("profiles/$desk.yaml", "desk", "iso", "out/desk", "out/desk/desk.iso", "0123abcd")
-LONE = ImageBuild("lone", "lone", "iso", "out/lone", "out/lone/lone.iso", None)
+DESK = ImageBuild(
+    profile="profiles/$desk.yaml",
+    name="desk",
+    output="iso",
+    folder="out/desk",
+    image="out/desk/desk.iso",
+    lock="out/desk/desk.lock",
+    digest="0123abcd",
+)
+LONE = ImageBuild("lone", "lone", "iso", "out/lone", "out/lone/lone.iso", None, None)
 builds = st.lists(
-    st.builds(ImageBuild, *(st.text() for _ in range(5)), st.text() | st.none()), min_size=1
+    st.builds(
+        ImageBuild, *(st.text() for _ in range(5)), *(st.text() | st.none() for _ in range(2))
+    ),
+    min_size=1,
 )
 
 
@@ -37,6 +48,7 @@ def test_programs_read_all_there_is() -> None:
                 "output": "iso",
                 "folder": "out/desk",
                 "image": "out/desk/desk.iso",
+                "lock": "out/desk/desk.lock",
                 "digest": "0123abcd",
             },
             {
@@ -45,6 +57,7 @@ def test_programs_read_all_there_is() -> None:
                 "output": "iso",
                 "folder": "out/lone",
                 "image": "out/lone/lone.iso",
+                "lock": None,
                 "digest": None,
             },
         ]
@@ -69,6 +82,7 @@ def test_gitlab_reads_a_job_a_build() -> None:
                 "OUTPUT": "iso",
                 "FOLDER": "out/desk",
                 "IMAGE": "out/desk/desk.iso",
+                "LOCK": "out/desk/desk.lock",
                 "DIGEST": "0123abcd",
             },
         },
@@ -80,6 +94,7 @@ def test_gitlab_reads_a_job_a_build() -> None:
                 "OUTPUT": "iso",
                 "FOLDER": "out/lone",
                 "IMAGE": "out/lone/lone.iso",
+                "LOCK": "",
                 "DIGEST": "",
             },
         },

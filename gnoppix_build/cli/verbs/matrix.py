@@ -11,7 +11,12 @@ from gnoppix_build.cli.options import components_option
 @click.command()
 @click.argument("profiles", metavar="[PROFILE]...", nargs=-1)
 @components_option
-@click.option("--lock", "with_locks", is_flag=True, help="Make the locks that are not there.")
+@click.option(
+    "--lock",
+    "with_locks",
+    is_flag=True,
+    help="Put the lock of each into out/PROFILE, made if there is none yet.",
+)
 @click.option(
     "--format",
     "form",
