@@ -67,13 +67,7 @@ def find_lock(profile: str, resolved: Resolved, folder: Path | None) -> Lock | N
     """Read the profile's own lock, else the last build's if it still fits; none if neither is."""
     own = lock_beside(profile, resolved)
     if own.exists():
-        lock = read_lock(own)
-        if not is_current(lock, resolved, tools_wanted()):
-            raise LockMistake(
-                f"the profile asks for other packages than `{own}` holds",
-                hint=f"build-image lock --update {profile}",
-            )
-        return lock
+        return _read_current(own, resolved, f"build-image lock --update {profile}")
     last = lock_of_build(folder, resolved)
     if not last.exists():
         return None
@@ -87,8 +81,20 @@ def epoch_beside(profile: str, resolved: Resolved) -> int | None:
     return read_lock(own).epoch if own.exists() else None
 
 
-def require_lock(profile: str, resolved: Resolved, folder: Path | None) -> Lock:
-    """Find a lock, or make one."""
+def _read_current(path: Path, resolved: Resolved, hint: str) -> Lock:
+    """Read a lock that has to fit the profile."""
+    lock = read_lock(path)
+    if not is_current(lock, resolved, tools_wanted()):
+        raise LockMistake(f"the profile asks for other packages than `{path}` holds", hint=hint)
+    return lock
+
+
+def require_lock(
+    profile: str, resolved: Resolved, folder: Path | None, given: Path | None = None
+) -> Lock:
+    """Read the lock that is given; if none is, find one, or make one."""
+    if given is not None:
+        return _read_current(given, resolved, f"build-image lock --update -o {given} {profile}")
     return find_lock(profile, resolved, folder) or make_fresh_lock(resolved)
 
 

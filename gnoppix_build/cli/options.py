@@ -60,6 +60,14 @@ result_option: Decorator = click.option(
     metavar="DIR",
     help="The result folder (default: out/PROFILE).",
 )
+lock_option: Decorator = click.option(
+    "--lock",
+    "lock_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The lock to use, as `matrix --lock` makes it (default: the profile's, else the last "
+    "build's, else a new one).",
+)
 hosts_option: Decorator = click.option(
     "--host",
     "hosts",

@@ -2,6 +2,7 @@
 """What the command gives a CI: annotations, and the list of what to build."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,28 @@ def test_matrix_puts_the_lock_of_each_digest_where_it_says(
     assert unlocked["lock"] is None
     there = locks.read_lock(checkout / "out/desk/desk.lock")
     assert there == make_empty_lock(resolved)
+
+
+def test_plan_takes_the_lock_that_is_given_and_no_other(checkout: Path) -> None:
+    desk = "profiles/desk.yaml"
+    resolved = session.require_profile(desk, ())
+    locks.write_lock(make_empty_lock(resolved), locks.lock_beside(desk, resolved))
+    given = checkout / "given.lock"
+    locks.write_lock(replace(make_empty_lock(resolved), epoch=2), given)
+    plans = [
+        json.loads(run("plan", "--format", "json", *options, desk).stdout)
+        for options in ((), ("--lock", str(given)))
+    ]
+    assert [plan["epoch"] for plan in plans] == [1, 2]
+    with (checkout / desk).open("a") as profile:
+        profile.write("packages: [nano]\n")
+    for verb in (("plan",), ("build", "--dry-run")):
+        fault = run(*verb, "--lock", "given.lock", desk).exception
+        assert isinstance(fault, locks.LockMistake)
+        assert (fault.message, fault.hint) == (
+            "the profile asks for other packages than `given.lock` holds",
+            "build-image lock --update -o given.lock profiles/desk.yaml",
+        )
 
 
 def test_matrix_tells_the_mistakes_of_all_profiles(checkout: Path) -> None:

@@ -22,6 +22,7 @@ from gnoppix_build.cli import locks, session
 PROJECT = Path(__file__).parents[2]
 TOOLS = Path(sys.executable).parent
 STAND_IN = Path(__file__).with_name("stand_in_build.py")
+LOCK = "out/desk/desk.lock"
 PATIENCE_S = 90
 BUILDS = """
 select builds.number, builds.results, workers.name
@@ -115,10 +116,11 @@ class Fleet:
         return (self.signals / f"{process}-says").read_text()
 
     def _write_profile(self) -> None:
+        """Write a profile, and where `matrix --lock` looks a lock that asks no mirror."""
         profile = self.folder / "desk.yaml"
         profile.write_text("version: 1\nname: desk\nextends: [minimal]\n")
         resolved = session.require_profile(str(profile), ())
-        locks.write_lock(make_empty_lock(resolved), locks.lock_beside(str(profile), resolved))
+        locks.write_lock(make_empty_lock(resolved), self.folder / LOCK)
 
     def _make_master(self) -> None:
         self._run("buildbot", "create-master", "master")
@@ -135,7 +137,7 @@ class Fleet:
             "verbs": ["build", "verify"],
         }
         (master / "fleet.json").write_text(json.dumps(fleet))
-        builds = self._run("build-image", "matrix", "--format", "json", "desk.yaml")
+        builds = self._run("build-image", "matrix", "--lock", "--format", "json", "desk.yaml")
         (master / "builds.json").write_text(builds)
 
     def _start(self, program: str, folder: str) -> "subprocess.Popen[bytes]":

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fleet import BuildbotBuild, Fleet
+from fleet import LOCK, BuildbotBuild, Fleet
 
 from gnoppix_build.effects.results import check_sums
 
@@ -39,6 +39,7 @@ def test_killed_worker_loses_nothing_and_overwrites_nothing(fleet: Fleet) -> Non
     check_sums(fleet.results)
     image = fleet.results / "desk.iso"
     assert image.read_text() == f"packed by {second}\n"
+    assert (fleet.results / "desk.lock").read_bytes() == (fleet.folder / LOCK).read_bytes()
 
     assert Path("/proc", str(leftover)).exists(), "the leftover still runs"
     fleet.let_go_on(leftover)

@@ -5,13 +5,19 @@ from pathlib import Path
 
 import click
 
-from gnoppix_build.cli.options import components_option, profile_argument, result_option
+from gnoppix_build.cli.options import (
+    components_option,
+    lock_option,
+    profile_argument,
+    result_option,
+)
 
 
 @click.command()
 @profile_argument
 @components_option
 @result_option
+@lock_option
 @click.option("--dry-run", is_flag=True, help="Only list the steps, as `plan` does.")
 @click.option(
     "--attempt",
@@ -21,11 +27,12 @@ from gnoppix_build.cli.options import components_option, profile_argument, resul
     "runs cannot overwrite its results (default: the next).",
 )
 def verb(
+    *,
     profile: str,
     folders: tuple[Path, ...],
     folder: Path | None,
+    lock_file: Path | None,
     attempt: int | None,
-    *,
     dry_run: bool,
 ) -> None:
     """Make the profile's image: a hybrid live ISO, in out/PROFILE.
@@ -43,12 +50,12 @@ def verb(
 
     resolved = session.require_profile(profile, folders)
     if dry_run:
-        lock = locks.require_lock(profile, resolved, folder)
+        lock = locks.require_lock(profile, resolved, folder, lock_file)
         for step in make_plan_of(profile, folders, resolved, lock).steps:
             click.echo(f"{step.digest[:12]}  {step.id:<20} {step.reason}")
         return
     require_host()
-    lock = locks.require_lock(profile, resolved, folder)
+    lock = locks.require_lock(profile, resolved, folder, lock_file)
     plan = make_plan_of(profile, folders, resolved, lock)
     progress = LineProgress()
     result = locks.result_folder(folder, resolved)

@@ -8,6 +8,7 @@ import click
 from gnoppix_build.cli.options import (
     components_option,
     format_option,
+    lock_option,
     profile_argument,
     result_option,
 )
@@ -17,14 +18,17 @@ from gnoppix_build.cli.options import (
 @profile_argument
 @components_option
 @result_option
+@lock_option
 @format_option
-def verb(profile: str, folders: tuple[Path, ...], folder: Path | None, form: str) -> None:
+def verb(
+    profile: str, folders: tuple[Path, ...], folder: Path | None, lock_file: Path | None, form: str
+) -> None:
     """List the steps that would make an image, each with its reason and digest."""
     from gnoppix_build.cli import locks, session
     from gnoppix_build.cli.build import make_plan_of
 
     resolved = session.require_profile(profile, folders)
-    lock = locks.require_lock(profile, resolved, folder)
+    lock = locks.require_lock(profile, resolved, folder, lock_file)
     plan = make_plan_of(profile, folders, resolved, lock)
     if form == "json":
         steps = [
