@@ -4,19 +4,23 @@
 import gzip
 import hashlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from gnoppix_build.effects import openpgp
+from gnoppix_build.effects.faults import Fault
 from gnoppix_build.effects.process import require_tool, run
 from gnoppix_build.outputs.debs.control import (
     Archive,
+    ForeignIndex,
     archive_name,
     changelog,
     control_file,
     packages_index,
     read_index,
     release_file,
+    require_own_release,
 )
 from gnoppix_build.outputs.debs.package import Numbered, Published
 
@@ -25,16 +29,49 @@ RELEASE = "Release"
 SIGNED = "InRelease"
 LOG = "dpkg-deb.log"
 
+T = TypeVar("T")
 
-def read_repository(folder: Path) -> Mapping[str, Published]:
-    """Read what a folder has published; nothing if it is not there."""
-    index = folder / INDEX
-    return read_index(index.read_text()) if index.is_file() else {}
+
+class RepositoryFault(Fault):
+    """A folder holds another repository, or a damaged one."""
+
+    code = "repository"
+
+
+def read_repository(folder: Path, profile: str) -> Mapping[str, Published]:
+    """Read what a folder has published of a profile; nothing if it has no repository.
+
+    Raises RepositoryFault when the repository is another's: its index would be replaced.
+    """
+    release = folder / RELEASE
+    if (folder / SIGNED).exists() and not release.exists():
+        raise _not_ours(folder / SIGNED, f"there is no `{RELEASE}` beside it")
+    _read(release, lambda text: require_own_release(text, profile))
+    return _read(folder / INDEX, read_index) or {}
+
+
+def _read(path: Path, read: Callable[[str], T]) -> T | None:
+    if not path.exists():
+        return None
+    try:
+        return read(path.read_text())
+    except UnicodeDecodeError as error:
+        raise _not_ours(path, "it is no text") from error
+    except ForeignIndex as error:
+        raise _not_ours(path, str(error)) from error
+
+
+def _not_ours(path: Path, why: str) -> RepositoryFault:
+    return RepositoryFault(
+        f"`{path}` is not of this profile's repository: {why}",
+        hint="write into a folder of the profile's own: -o DIR",
+    )
 
 
 def write_repository(
     packages: Sequence[Numbered],
     folder: Path,
+    published: Iterable[Published],
     *,
     profile: str,
     maintainer: str,
@@ -43,8 +80,9 @@ def write_repository(
 ) -> None:
     """Build the packages and their index into a folder, and take away what they replace.
 
-    With an OpenPGP secret key the index is signed and `PROFILE.asc` is its certificate. The
-    same packages and epoch give the same bytes; all but a signature, which has its own date.
+    `published` is what the folder's index names: nothing else in it is taken away. With an OpenPGP
+    secret key the index is signed and `PROFILE.asc` is its certificate. The same packages and
+    epoch give the same bytes; all but a signature, which has its own date.
     """
     require_tool("dpkg-deb")
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,9 +100,8 @@ def write_repository(
         names += [SIGNED] if key is not None else []
         for name in names:
             (arriving / name).replace(folder / name)
-    for stale in (*folder.glob("*.deb"), folder / SIGNED):
-        if stale.name not in names:
-            stale.unlink(missing_ok=True)
+    for stale in {SIGNED, *(each.archive for each in published)} - {*names}:
+        (folder / stale).unlink(missing_ok=True)
 
 
 def _build(package: Numbered, result: Path, maintainer: str, epoch: int) -> Archive:

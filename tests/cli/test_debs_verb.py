@@ -74,6 +74,59 @@ def test_debs_that_changed_get_a_higher_version(tmp_path: Path) -> None:
     assert len([*folder.glob("*.deb")]) == len(ALL)
 
 
+def test_debs_leave_packages_of_others_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "debs"
+    folder.mkdir()
+    foreign = folder / "nano_9.0-1_amd64.deb"
+    foreign.write_bytes(b"a package of somebody else's")
+    make_debs(write_profile(tmp_path, PROFILE), folder)
+    assert len([*folder.glob("*.deb")]) == len(ALL) + 1
+    make_debs(write_profile(tmp_path, PROFILE.replace("25", "0")), folder)
+    assert len([*folder.glob("*.deb")]) == len(ALL) + 1
+    assert foreign.read_bytes() == b"a package of somebody else's"
+
+
+FOREIGN = "Package: nano\nVersion: 9.0-1\nFilename: ./nano_9.0-1_amd64.deb\n"
+OWN = "Origin: gnoppix-build\nLabel: of-a-test\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "named", "why"),
+    [
+        ({"Packages": FOREIGN}, "Packages", "a package of it has no `Gnoppix-Digest`"),
+        ({"Packages": "no index\n", "Release": OWN}, "Packages", "it is no index of packages"),
+        (
+            {"Packages": f"{FOREIGN.replace('./', '../')}Gnoppix-Digest: 0\n", "Release": OWN},
+            "Packages",
+            "`nano` lies elsewhere: `../nano_9.0-1_amd64.deb`",
+        ),
+        ({"Release": "Origin: Debian\n"}, "Release", "its `Origin` is not `gnoppix-build`"),
+        (
+            {"Release": OWN.replace("of-a-test", "another")},
+            "Release",
+            "it is that of the profile `another`",
+        ),
+        ({"InRelease": OWN}, "InRelease", "there is no `Release` beside it"),
+        ({"Release": "\udcff\n"}, "Release", "it is no text"),
+    ],
+)
+def test_debs_refuse_a_repository_that_is_not_the_profiles(
+    files: dict[str, str], named: str, why: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "debs"
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name).write_bytes(text.encode(errors="surrogateescape"))
+    before = contents(folder)
+    done = make_debs(write_profile(tmp_path, PROFILE), folder)
+    assert done.returncode == 4
+    assert done.stderr.splitlines() == [
+        f"error[repository]: `{folder}/{named}` is not of this profile's repository: {why}",
+        "  = hint: write into a folder of the profile's own: -o DIR",
+    ]
+    assert contents(folder) == before
+
+
 def test_debs_name_what_a_package_cannot_hold(tmp_path: Path) -> None:
     profile = write_profile(tmp_path, WITH_TASKS)
     done = make_debs(profile, tmp_path / "debs")

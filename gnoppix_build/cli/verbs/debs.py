@@ -58,12 +58,13 @@ def verb(
         session.show_diagnostics(mistakes, {})
         raise click.exceptions.Exit(session.PROFILE_MISTAKES)
     tree = render_profile(resolved, None, session.data_folder("playbooks"), reader)
-    published = read_repository(folder)
+    published = read_repository(folder, resolved.name)
     packages = package_profile(resolved, tree, reader, published, __version__)
     locked = locks.epoch_beside(profile, resolved)
     write_repository(
         packages,
         folder,
+        published.values(),
         profile=resolved.name,
         maintainer=maintainer,
         epoch=int(os.environ.get("SOURCE_DATE_EPOCH") or locked or FIRST_OF_2026),

@@ -13,8 +13,13 @@ from debian.deb822 import Deb822
 from gnoppix_build.outputs.debs.package import Numbered, Published
 
 DIGEST_FIELD: Final = "Gnoppix-Digest"
+ORIGIN: Final = "gnoppix-build"
 ARCHITECTURE: Final = "all"
 KIBIBYTE: Final = 1024
+
+
+class ForeignIndex(ValueError):
+    """An index, or what names it, is not one that this project has written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def release_file(profile: str, index: str, epoch: int) -> str:
     """Write `Release`, which names the index by its hash and is what is signed."""
     content = index.encode()
     date = email.utils.formatdate(epoch, usegmt=True).replace("GMT", "UTC")
-    fields = {"Origin": "gnoppix-build", "Label": profile, "Suite": profile, "Date": date}
+    fields = {"Origin": ORIGIN, "Label": profile, "Suite": profile, "Date": date}
     digest = hashlib.sha256(content).hexdigest()
     return (
         "".join(f"{name}: {value}\n" for name, value in fields.items())
@@ -91,12 +96,32 @@ def release_file(profile: str, index: str, epoch: int) -> str:
 
 
 def read_index(index: str) -> Mapping[str, Published]:
-    """Read what a repository has, by package."""
-    return {
-        stanza["Package"]: Published(stanza["Version"], stanza[DIGEST_FIELD])
-        for stanza in Deb822.iter_paragraphs(index.splitlines(keepends=True))
-        if DIGEST_FIELD in stanza
-    }
+    """Read what a repository has, by package; raises ForeignIndex."""
+    stanzas = [*Deb822.iter_paragraphs(index.splitlines(keepends=True))]
+    if index.strip() and not stanzas:
+        raise ForeignIndex("it is no index of packages")
+    return dict(_read_stanza(stanza) for stanza in stanzas)
+
+
+def _read_stanza(stanza: Mapping[str, str]) -> tuple[str, Published]:
+    wanted = ("Package", "Version", DIGEST_FIELD, "Filename")
+    for field in wanted:
+        if not stanza.get(field):
+            raise ForeignIndex(f"a package of it has no `{field}`")
+    package, version, digest, place = (stanza[field] for field in wanted)
+    archive = place.removeprefix("./")
+    if "/" in archive:
+        raise ForeignIndex(f"`{package}` lies elsewhere: `{place}`")
+    return package, Published(version, digest, archive)
+
+
+def require_own_release(release: str, profile: str) -> None:
+    """Raise ForeignIndex if `Release` is that of another repository."""
+    fields = Deb822(release)
+    if fields.get("Origin") != ORIGIN:
+        raise ForeignIndex(f"its `Origin` is not `{ORIGIN}`")
+    if fields.get("Label") != profile:
+        raise ForeignIndex(f"it is that of the profile `{fields.get('Label', '')}`")
 
 
 def _description(summary: str, text: str) -> str:

@@ -66,10 +66,11 @@ class Numbered:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a repository already has of a package."""
+    """What a repository already has of a package; `archive` is the name of its file."""
 
     version: str
     digest: str
+    archive: str
 
 
 def number_packages(
