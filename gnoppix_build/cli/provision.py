@@ -122,6 +122,26 @@ def _tell_change(change: Change) -> None:
         click.echo(f"{change.diff}\n")
 
 
+def tell_ends(
+    addresses: Sequence[MachineAddress],
+    chosen: Sequence[MachineAddress],
+    changed: Mapping[str, int],
+    *,
+    is_check: bool,
+) -> None:
+    """Say of each machine how it ended; `changed` are those that came to the end."""
+    what = "would change something" if is_check else "changed something"
+    for address in addresses:
+        if address not in chosen:
+            end = "left out by --limit"
+        elif address.name not in changed:
+            end = "failed"
+        else:
+            count = changed[address.name]
+            end = f"{count} tasks {what}" if count else "nothing to change"
+        click.echo(f"{address.name}: {end}")
+
+
 def read_addresses(hosts: Sequence[str]) -> tuple[MachineAddress, ...]:
     """Read the addresses of machines; mistakes are those of usage."""
     try:

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gnoppix_build.effects.faults import CommandFault
@@ -35,6 +35,20 @@ class ApplyResult:
 
     changed: int
     ok: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A task that failed on a host; `place` is file:line below the playbooks."""
+
+    host: str
+    task: str
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        """Say where and why."""
+        return f"`{self.task}`{f' ({self.place})' if self.place else ''}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,15 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ending:
+    """What changed and what was well, by host, and the first failure of each that was lost."""
+
+    changed: Mapping[str, int]
+    ok: Mapping[str, int]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Play:
     """A copy of a tree with files added, `added`, and how it is played."""
 
@@ -93,12 +116,24 @@ class TaskFault(CommandFault):
 
     code = "task"
 
-    def __init__(self, task: str, task_path: str, message: str, log: Path) -> None:
+    def __init__(self, failure: Failure, log: Path) -> None:
         super().__init__(("ansible-playbook",), 2, log, hint=f"see {log}")
-        self.task = task
-        self.task_path = task_path
-        place = f" ({task_path})" if task_path else ""
-        self.message = f"`{task}`{place}: {message}"
+        self.task = failure.task
+        self.task_path = failure.place
+        self.message = str(failure)
+        self.args = (self.message,)
+
+
+class HostsFault(CommandFault):
+    """Tasks failed on hosts: `failures`; `changed` maps the others to what changed there."""
+
+    code = "task"
+
+    def __init__(self, failures: Sequence[Failure], changed: Mapping[str, int], log: Path) -> None:
+        super().__init__(("ansible-playbook",), 2, log, hint=f"see {log}")
+        self.failures = tuple(failures)
+        self.changed = changed
+        self.message = "\n".join(f"`{each.host}`: {each}" for each in failures)
         self.args = (self.message,)
 
 
@@ -120,7 +155,7 @@ def apply(
     """
     # A JSON string is a YAML one; the tag keeps Ansible from taking a path for a template.
     variables = f"gnoppix_root: !unsafe {json.dumps(str(root.resolve()))}\n"
-    changed, ok = _run(
+    ending = _run(
         _Play(
             tree=tree,
             added={f"inventory/host_vars/{HOST}.yml": variables},
@@ -133,7 +168,9 @@ def apply(
             timeout_s=timeout_s,
         )
     )
-    return ApplyResult(changed=sum(changed.values()), ok=sum(ok.values()))
+    if ending.failures:
+        raise TaskFault(ending.failures[0], log)
+    return ApplyResult(changed=sum(ending.changed.values()), ok=sum(ending.ok.values()))
 
 
 def provision(
@@ -150,7 +187,7 @@ def provision(
     """Bring a tree rendered for machines to them; gives host -> how many tasks changed something.
 
     `inventory` maps a host to the variables by which Ansible reaches it; `agent` is the socket of
-    the caller's ssh-agent. Raises TaskFault as `apply` does.
+    the caller's ssh-agent. Raises HostsFault when a task fails on a host, else what `apply` raises.
     """
     # JSON is YAML, and these are no texts of a profile.
     hosts = json.dumps({"all": {"hosts": inventory}}, indent=1)
@@ -159,7 +196,7 @@ def provision(
         "ANSIBLE_SSH_ARGS": " ".join(SSH_ARGUMENTS),
         **({"SSH_AUTH_SOCK": agent} if agent else {}),
     }
-    changed, _ = _run(
+    ending = _run(
         _Play(
             tree=tree,
             added={"inventory/hosts.yml": hosts},
@@ -175,11 +212,16 @@ def provision(
             ),
         )
     )
-    return {host: changed.get(host, 0) for host in inventory}
+    if ending.failures:
+        lost = {failure.host for failure in ending.failures}
+        well = [host for host in inventory if host in ending.ok and host not in lost]
+        changed = {host: ending.changed.get(host, 0) for host in well}
+        raise HostsFault(ending.failures, changed, log)
+    return {host: ending.changed.get(host, 0) for host in inventory}
 
 
-def _run(play: _Play) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    """Play a playbook; gives what changed and what was well, by host."""
+def _run(play: _Play) -> _Ending:
+    """Play a playbook to its end."""
     play.log.parent.mkdir(parents=True, exist_ok=True)
     play.artifacts.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=play.artifacts) as name:
@@ -266,15 +308,16 @@ def clean_environment(scratch: Path) -> dict[str, str]:
     }
 
 
-def _follow(lines: Iterator[str], play: _Play) -> tuple[Mapping[str, int], Mapping[str, int]]:
+def _follow(lines: Iterator[str], play: _Play) -> _Ending:
     """Read the child's report to its end."""
     task = "ansible-playbook"
-    fault: TaskFault | None = None
+    failures: dict[str, Failure] = {}
     ending: dict[str, object] = {}
     for line in lines:
         said = json.loads(line)
         if "failure" in said:
-            fault = fault or TaskFault(said["task"], said["place"], said["failure"], play.log)
+            host = said["host"]
+            failures.setdefault(host, Failure(host, said["task"], said["place"], said["failure"]))
         elif "change" in said:
             play.listener.on_change(Change(said["host"], said["change"], said["diff"]))
         elif "task" in said:
@@ -284,12 +327,16 @@ def _follow(lines: Iterator[str], play: _Play) -> tuple[Mapping[str, int], Mappi
             ending = said
     match ending:
         case {"status": "successful", "changed": dict(changed), "ok": dict(ok)}:
-            return changed, ok
+            return _Ending(changed, ok, ())
+        case {"changed": dict(changed), "ok": dict(ok), "lost": list(lost)} if lost or failures:
+            unknown = Failure("", task, "", "it gives no reason")
+            told = (failures.get(host, replace(unknown, host=host)) for host in lost or failures)
+            return _Ending(changed, ok, tuple(told))
         case {"status": _}:
-            raise fault or TaskFault(task, "", _tail(play.log), play.log)
+            raise TaskFault(Failure("", task, "", _tail(play.log)), play.log)
         case _:
             message = f"it did not end within {play.timeout_s:g} s, or was killed"
-            raise TaskFault(task, "", message, play.log)
+            raise TaskFault(Failure("", task, "", message), play.log)
 
 
 def _tail(log: Path) -> str:

@@ -3,8 +3,8 @@
 
 ansible-runner takes over signals and writes down the environment that it finds, so it lives in a
 process that has nothing to lose. Each line on standard output is a JSON object: {"task": ...},
-{"change": ...}, {"failure": ...} or, last, {"status": ..., "ok": ..., "changed": ...}, where the
-numbers are by host.
+{"change": ...}, {"failure": ...} or, last, {"status": ..., "ok": ..., "changed": ..., "lost": ...},
+where the numbers are by host and `lost` are the hosts that did not come to the end.
 """
 
 import argparse
@@ -29,7 +29,7 @@ class Narrator:
         self._project = project
         self._talk = talk
         self._log = log
-        self._failed_tasks: set[str] = set()
+        self._failed_tasks: set[tuple[str, str]] = set()
         self._diffs: list[str] = []
 
     def tell(self, **line: object) -> None:
@@ -61,13 +61,14 @@ class Narrator:
 
     def _tell_failure(self, about: Mapping[str, Any]) -> None:
         # A failed item is followed by its task, which says less.
-        if about["task_uuid"] in self._failed_tasks:
+        failed = (about["host"], about["task_uuid"])
+        if failed in self._failed_tasks:
             return
-        self._failed_tasks.add(about["task_uuid"])
+        self._failed_tasks.add(failed)
         result = about.get("res", {})
         message = result.get("msg") or result.get("stderr") or "it gives no reason"
         place = about.get("task_path", "").removeprefix(f"{self._project}{os.sep}")
-        self.tell(failure=str(message), task=about["task"], place=place)
+        self.tell(failure=str(message), host=about["host"], task=about["task"], place=place)
 
 
 def run_playbook(
@@ -97,6 +98,7 @@ def run_playbook(
         status=ended.status,
         ok=statistics.get("ok", {}),
         changed=statistics.get("changed", {}),
+        lost=sorted({*statistics.get("failures", {}), *statistics.get("dark", {})}),
     )
 
 

@@ -6,7 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gnoppix_build.cli import build_image
+from gnoppix_build.cli import provision as provisioning
+from gnoppix_build.effects.ansible import Failure, HostsFault
 from gnoppix_build.effects.ansible_pattern import select_hosts
 
 PROJECT = Path(__file__).parents[2]
@@ -55,6 +59,28 @@ def test_pattern_that_no_host_is_of_is_refused() -> None:
     status, talk = provision(*TWO_HOSTS, "--limit", "all:!127.0.0.1:!localhost")
     assert status == 2
     assert "Error: no host is of the pattern `all:!127.0.0.1:!localhost`" in talk
+
+
+def test_each_host_is_told_how_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = HostsFault(
+        [Failure("::1", "Play", "", "no")], {"a.example": 2, "b.example": 0}, Path("log")
+    )
+
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(provisioning, "provision_machines", fail)
+    hosts = (f"--host=ssh://{name}" for name in ("a.example", "[::1]", "b.example", "c.example"))
+    done = CliRunner().invoke(
+        build_image, ("provision", "minimal", *hosts, "--limit", "all:!c.example")
+    )
+    assert done.exception is fault
+    assert done.stdout.splitlines() == [
+        "a.example: 2 tasks changed something",
+        "::1: failed",
+        "b.example: nothing to change",
+        "c.example: left out by --limit",
+    ]
 
 
 def test_component_that_the_profile_does_not_have_is_refused() -> None:

@@ -64,18 +64,17 @@ def verb(
     through. `verify --host` tells afterwards what differs.
     """
     from gnoppix_build.cli import provision
-    from gnoppix_build.effects.ansible import PlayOptions
+    from gnoppix_build.effects.ansible import HostsFault, PlayOptions
 
     options = PlayOptions(is_check, with_diff, tags)
     machines = provision.SshMachines(ssh_configuration)
     addresses = provision.read_addresses(hosts)
     chosen = provision.choose_addresses(addresses, limit)
-    changed = provision.provision_machines(profile, folders, chosen, machines, options, undo_after)
-    for name in (address.name for address in addresses):
-        what = "would change something" if is_check else "changed something"
-        if name not in changed:
-            click.echo(f"{name}: left out by --limit")
-        elif changed[name]:
-            click.echo(f"{name}: {changed[name]} tasks {what}")
-        else:
-            click.echo(f"{name}: nothing to change")
+    try:
+        changed = provision.provision_machines(
+            profile, folders, chosen, machines, options, undo_after
+        )
+    except HostsFault as fault:
+        provision.tell_ends(addresses, chosen, fault.changed, is_check=is_check)
+        raise
+    provision.tell_ends(addresses, chosen, changed, is_check=is_check)
