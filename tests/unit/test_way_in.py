@@ -67,7 +67,9 @@ def test_other_port_is_told_where_it_is_set() -> None:
         ("{sources: [192.0.2.7]}", "192.0.2.7", True),
         ("{sources: [192.0.2.8]}", "192.0.2.7", False),
         ("{sources: [2001:db8::/32], ipv6: on}", "192.0.2.7", False),
-        ("{port: 23}", "127.0.0.1", True),
+        ("{sources: [192.0.2.8]}", "127.0.0.1", True),
+        ("{port: 23}", "127.0.0.1", False),
+        ("{}", "::1", False),
     ],
 )
 def test_session_is_admitted_by_port_and_source(
@@ -75,6 +77,58 @@ def test_session_is_admitted_by_port_and_source(
 ) -> None:
     said = told(f"{PROFILE}  remote-access: {options}\n", client=client)
     assert (said == "") == is_admitted
+
+
+@pytest.mark.parametrize(
+    ("options", "client", "hint"),
+    [
+        ("{}", "2001:db8::7", "let `ipv6` of `remote-access` be `on`"),
+        (
+            "{sources: [192.0.2.8]}",
+            "2001:db8::7",
+            "let `ipv6` of `remote-access` be `on` and `sources` of it have `2001:db8::7`",
+        ),
+        (
+            "{sources: [192.0.2.8]}",
+            "192.0.2.7",
+            "let `sources` of `remote-access` have `192.0.2.7`",
+        ),
+        ("{port: 23}", "127.0.0.1", "let `port` of `remote-access` have `22`"),
+        ("{sources: [192.0.2.8]}", "::1", "let `ipv6` of `remote-access` be `on`"),
+    ],
+)
+def test_hint_is_what_admits_the_session(options: str, client: str, hint: str) -> None:
+    said = told(f"{PROFILE}  remote-access: {options}\n", client=client)
+    assert said.splitlines()[-1] == f"  = hint: {hint}"
+
+
+def test_hint_for_ipv6_is_enough_when_it_is_followed() -> None:
+    options = "{sources: [192.0.2.8, '2001:db8::7'], ipv6: on}"
+    assert told(f"{PROFILE}  remote-access: {options}\n", client="2001:db8::7") == ""
+
+
+def test_port_that_is_open_to_programs_of_the_machine_takes_a_session_of_one() -> None:
+    """As that of an onion service: whose program it is, is not known."""
+    reader = WrittenSources({"p/box.yaml": PROFILE})
+    resolved = resolve("p/box.yaml", CATALOG, reader, "machine").resolved
+    assert resolved is not None
+    for open_to, is_admitted in (((), False), (("debian-tor",), True)):
+        listener = PolicyListener("door", "root", "tcp", "127.0.0.1", 22, open_to)
+        policy = Policy("box", listeners=(listener,))
+        fault = check_way_in(resolved, policy, Session(22, "127.0.0.1"), CATALOG)
+        assert (fault is None) == is_admitted
+
+
+def test_other_services_are_no_way_in_that_a_hint_names() -> None:
+    """An open port that has nothing to do with logging in is not told to be moved."""
+    reader = WrittenSources({"p/box.yaml": PROFILE})
+    resolution = resolve("p/box.yaml", CATALOG, reader, "machine")
+    assert resolution.resolved is not None
+    listener = PolicyListener("firewall", "root", "tcp", "0.0.0.0", 80, ())
+    policy = Policy("box", listeners=(listener,))
+    fault = check_way_in(resolution.resolved, policy, Session(22, "192.0.2.7"), CATALOG)
+    assert fault is not None
+    assert fault.hint == "add `remote-access: {port: 22}` under `components:`"
 
 
 def test_profile_without_a_firewall_shuts_nobody_out() -> None:
