@@ -20,7 +20,7 @@ from gnoppix_build.effects.workshop import write_tree
 from gnoppix_build.language.suggestion import did_you_mean
 from gnoppix_build.policy.way_in import Session
 from gnoppix_build.resolve.model import Resolved
-from gnoppix_build.targets.remote import MachineAddress, NotAnAddress, parse_address
+from gnoppix_build.targets.remote import MachineAddress, NotAnAddress, name_apart, parse_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def tell_ends(
 def read_addresses(hosts: Sequence[str]) -> tuple[MachineAddress, ...]:
     """Read the addresses of machines; mistakes are those of usage."""
     try:
-        addresses = tuple(parse_address(host) for host in hosts)
+        addresses = name_apart([parse_address(host) for host in hosts])
     except NotAnAddress as error:
         raise click.UsageError(str(error)) from error
     if len({address.name for address in addresses}) < len(addresses):
@@ -159,7 +159,9 @@ def choose_addresses(
     """Give the addresses of a pattern of hosts; all of them when it is empty."""
     if not pattern:
         return tuple(addresses)
-    names = select_hosts([address.name for address in addresses], pattern)
+    known = [address.name for address in addresses]
+    # An IPv6 address with a port is a name that Ansible takes for several.
+    names = frozenset({pattern}) if pattern in known else select_hosts(known, pattern)
     if not names:
         raise click.UsageError(f"no host is of the pattern `{pattern}`")
     return tuple(address for address in addresses if address.name in names)

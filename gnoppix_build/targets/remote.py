@@ -2,12 +2,14 @@
 """Machines that run already: the address of one, as a person writes it."""
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 
 LOCAL = "local"
 _SSH = re.compile(
-    r"ssh://(?:(?P<user>[a-z_][a-z0-9_-]{0,31})@)?"
+    r"ssh://(?:(?P<user>[a-z_][a-z0-9_.-]{0,31})@)?"
     r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
 _LAST_PORT = 65535
@@ -50,6 +52,20 @@ def parse_address(text: str) -> MachineAddress:
     if found["host"].startswith("[") and not _is_ipv6(host):
         raise NotAnAddress(f"`{host}` is no IPv6 address")
     return MachineAddress(host, host, found["user"] or "", port)
+
+
+def name_apart(addresses: Sequence[MachineAddress]) -> tuple[MachineAddress, ...]:
+    """Put the port into the names of those that share a host, as machines behind a gateway do.
+
+    By HOST:PORT Ansible would know them as one machine again.
+    """
+    shared = Counter(address.host for address in addresses if not address.is_local)
+    return tuple(
+        replace(address, name=f"{address.name}_{address.port}")
+        if address.port and shared[address.host] > 1
+        else address
+        for address in addresses
+    )
 
 
 def _is_ipv6(host: str) -> bool:

@@ -83,6 +83,24 @@ def test_each_host_is_told_how_it_ended(monkeypatch: pytest.MonkeyPatch) -> None
     ]
 
 
+def test_machines_at_one_address_are_named_by_their_ports() -> None:
+    hosts = ("ssh://root@gw:2201", "ssh://root@gw:2202", "ssh://[fd00::1]:2201", "ssh://[fd00::1]")
+    addresses = provisioning.read_addresses((*hosts, "ssh://box:2201"))
+    names = [address.name for address in addresses]
+    assert names == ["gw_2201", "gw_2202", "fd00::1_2201", "fd00::1", "box"]
+    assert [(each.host, each.port) for each in addresses[:2]] == [("gw", 2201), ("gw", 2202)]
+    for name in names:
+        assert [each.name for each in provisioning.choose_addresses(addresses, name)] == [name]
+    assert select_hosts(names, "gw*") == {"gw_2201", "gw_2202"}
+
+
+def test_machine_that_is_given_twice_is_refused() -> None:
+    """By one port it is one machine, whoever comes in."""
+    status, talk = provision("--host", "ssh://a@gw:2201", "--host", "ssh://b@gw:2201")
+    assert status == 2
+    assert "Error: a host is given twice" in talk
+
+
 def test_component_that_the_profile_does_not_have_is_refused() -> None:
     status, talk = provision(*TWO_HOSTS, "--only", "firewal")
     assert status == 2

@@ -162,6 +162,7 @@ def test_sources_of_another_family_admit_nobody() -> None:
         ("local", MachineAddress("local")),
         ("ssh://box", MachineAddress("box", "box")),
         ("ssh://root@192.0.2.7:2222", MachineAddress("192.0.2.7", "192.0.2.7", "root", 2222)),
+        ("ssh://john.doe@box", MachineAddress("box", "box", "john.doe")),
         ("ssh://[2001:db8::7]", MachineAddress("2001:db8::7", "2001:db8::7")),
     ],
 )

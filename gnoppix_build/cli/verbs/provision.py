@@ -24,7 +24,8 @@ from gnoppix_build.cli.options import (
     "--limit",
     metavar="PATTERN",
     default="",
-    help="Only the hosts of this pattern, as Ansible reads it; the others are not visited.",
+    help="Only the hosts of this pattern, as Ansible reads it; the others are not visited. Hosts "
+    "that share an address are named ADDRESS_PORT.",
 )
 @click.option(
     "--only",
