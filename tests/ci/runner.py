@@ -158,6 +158,30 @@ def fetch_wheels(folder: Path) -> None:
     )
 
 
+def build_wheel(checkout: Path, wheels: Path) -> str:
+    """Make the wheel of this project beside those that `fetch_wheels` brought, and name it."""
+    copy_checkout(checkout)
+    subprocess.run(
+        (
+            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"),
+            *("--find-links", wheels, "--wheel-dir", wheels, checkout),
+        ),
+        check=True,
+    )
+    (wheel,) = wheels.glob("gnoppix_build-*.whl")
+    return wheel.name
+
+
+def put_or_remove(path: Path, text: str | None) -> None:
+    """Write a file, or take a file or folder away."""
+    if text is not None:
+        path.write_text(text)
+    elif path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
 def copy_checkout(target: Path) -> None:
     """Copy what git would check out, in the place of an earlier checkout."""
     shutil.rmtree(target, ignore_errors=True)
@@ -174,11 +198,14 @@ class GitHub:
     """Runs the jobs of a workflow one after the other; `kept` holds what `uses` steps store.
 
     `restored` is the key of the cache that the last job was given; `committed` maps paths to the
-    texts of files that a checkout has besides this project's.
+    texts of files that a checkout has besides this project's, or to None for what it lacks.
     """
 
     def __init__(
-        self, workflow: Mapping[str, Any], kept: Path, committed: Mapping[str, str] | None = None
+        self,
+        workflow: Mapping[str, Any],
+        kept: Path,
+        committed: Mapping[str, str | None] | None = None,
     ) -> None:
         self._committed = committed or {}
         self._workflow = workflow
@@ -251,7 +278,7 @@ class GitHub:
             case "checkout":
                 copy_checkout(checkout)
                 for path, text in self._committed.items():
-                    (checkout / path).write_text(text)
+                    put_or_remove(checkout / path, text)
             case "upload-artifact":
                 pattern = options["path"]
                 base = Path(pattern.partition("*")[0])

@@ -12,6 +12,7 @@ from lab_root import make_lab_root
 from runner import (
     Container,
     GitHub,
+    build_wheel,
     copy_checkout,
     fetch_wheels,
     read_workflow,
@@ -123,6 +124,25 @@ def check_that_a_committed_lock_is_taken(
     planned = {**QUICK_STEPS, "Build the image": f"{MAKES_A_LAYER}\n{plan_in_place_of(build)}"}
     github.run_job("build", container, matrix=variant, instead={**installed, **planned})
     assert variant["digest"][:12] in container.ran[-2].said
+
+
+def test_workflow_installs_a_wheel_from_an_address(
+    container: Container, wheels: Path, tmp_path: Path
+) -> None:
+    """As in a repository with profiles of somebody's own."""
+    workflow = read_workflow("github.yml")
+    address = f"file:///wheels/{build_wheel(tmp_path / 'checkout', wheels)}"
+    workflow["env"]["PROFILES"] = PROFILES
+    workflow["env"]["GNOPPIX_BUILD"] = f"gnoppix-build[build,verify] @ {address}"
+    container.run("Forget", "rm -rf /opt/build-image", {})
+    without_the_tool = dict.fromkeys(("gnoppix_build", "playbooks", "pyproject.toml"))
+    github = GitHub(workflow, tmp_path / "kept", without_the_tool)
+    github.run_job("plan", container)
+    assert [each["name"] for each in github.matrix_of("build")] == ["minimal"]
+    installed = container.run("Freeze", "/opt/build-image/bin/pip freeze", {}).said
+    assert address in installed
+    for dependency in ("ansible-runner==", "pytest-testinfra=="):
+        assert dependency in installed
 
 
 def test_gitlab_pipeline_runs_in_a_clean_root(container: Container) -> None:
