@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Provisioning from this host: reaches the machines, renders for them, and plays the playbooks."""
 
+import shlex
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class SshMachines:
         gate = {"gnoppix_session_port": port, "gnoppix_undo_after": undo_after}
         if address.is_local:
             return {"ansible_connection": "local", **gate}
-        own = f"-F {self.configuration}" if self.configuration else ""
+        own = shlex.join(("-F", str(self.configuration))) if self.configuration else ""
         known = {
             "ansible_user": address.user,
             "ansible_port": address.port,

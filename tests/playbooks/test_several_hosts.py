@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gnoppix_build.app.provision import Host
+from gnoppix_build.cli.provision import SshMachines
 from gnoppix_build.effects.ansible import Failure, HostsFault, Listener, PlayOptions, provision
+from gnoppix_build.targets.remote import parse_address
 
 # A loop's failure is followed by that of its task; what is ignored is no failure.
 PLAY = """\
@@ -70,6 +73,16 @@ def test_each_host_that_fails_is_named_with_its_own_reason(tmp_path: Path) -> No
     assert unreachable.task == "Look"
     assert "port 9: Connection refused" in unreachable.message
     assert (told, fault.changed) == ({}, {"north": 1})
+
+
+def test_configuration_of_ssh_may_lie_in_a_path_with_a_space(tmp_path: Path) -> None:
+    configuration = tmp_path / "my own" / "ssh_config"
+    configuration.parent.mkdir()
+    configuration.write_text("Host box.example\n  HostName 127.0.0.1\n  Port 9\n")
+    host = Host(parse_address("ssh://box.example"), None, is_root=True)
+    hosts = SshMachines(configuration).inventory_of([host], undo_after=120)
+    with pytest.raises(HostsFault, match=r"connect to host 127\.0\.0\.1 port 9: Connection ref"):
+        play(tmp_path, [], hosts)
 
 
 def test_hosts_that_all_end_well_are_told_what_changed(tmp_path: Path) -> None:
