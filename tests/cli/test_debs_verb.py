@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`build-image debs`, as people type it: the same twice, and new versions of what changed alone."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -26,9 +27,14 @@ WITH_TASKS = PROFILE.replace("packages: [nano]", "  locales: {}")
 ALL = ("gnoppix-of-a-test", "gnoppix-of-a-test-debian-base", "gnoppix-of-a-test-memory-hygiene")
 
 
-def make_debs(profile: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
+def make_debs(
+    profile: Path, folder: Path, *, epoch: str = ""
+) -> "subprocess.CompletedProcess[str]":
     program = (sys.executable, "-m", "gnoppix_build", "debs", profile, "-o", folder)
-    return subprocess.run(program, check=False, capture_output=True, text=True, cwd=PROJECT)
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
+    return subprocess.run(
+        program, check=False, capture_output=True, text=True, cwd=PROJECT, env=environment
+    )
 
 
 def write_profile(folder: Path, text: str) -> Path:
@@ -56,10 +62,16 @@ def test_debs_are_the_same_twice(tmp_path: Path) -> None:
     assert contents(tmp_path / "one").keys() == {*files, "Packages", "Release"}
 
 
-def test_debs_say_that_they_are_not_signed(tmp_path: Path) -> None:
-    done = make_debs(write_profile(tmp_path, PROFILE), tmp_path / "debs")
-    note = f"note: `{tmp_path}/debs` is not signed: --key FILE signs it"
-    assert done.stderr.splitlines() == [note]
+def test_debs_say_that_they_begin_anew_and_are_not_signed(tmp_path: Path) -> None:
+    profile = write_profile(tmp_path, PROFILE)
+    done = make_debs(profile, tmp_path / "debs")
+    anew = (
+        f"note: `{tmp_path}/debs` had no packages of `of-a-test`: their versions begin with "
+        "0.1.0+1, and a machine that has these from elsewhere takes no change"
+    )
+    unsigned = f"note: `{tmp_path}/debs` is not signed: --key FILE signs it"
+    assert done.stderr.splitlines() == [anew, unsigned]
+    assert make_debs(profile, tmp_path / "debs").stderr.splitlines() == [unsigned]
     assert done.stdout.splitlines() == [f"{name} 0.1.0+1" for name in (*ALL[1:], ALL[0])]
 
 
@@ -189,6 +201,23 @@ def test_debs_have_the_date_of_an_images_lock_beside_the_profile(tmp_path: Path)
     locks.write_lock(replace(of_image, epoch=LATER), profile.with_suffix(".lock"))
     done = make_debs(profile, tmp_path / "debs")
     assert done.returncode == 0, done.stderr
-    # The header of an archive's first member: its date follows the name. Source: deb(5), ar(5).
-    dates = {int(deb.read_bytes()[24:36]) for deb in (tmp_path / "debs").glob("*.deb")}
-    assert dates == {LATER}
+    assert dates_of(tmp_path / "debs") == {LATER}
+    make_debs(profile, tmp_path / "dated", epoch="0")
+    assert dates_of(tmp_path / "dated") == {0}
+
+
+@pytest.mark.parametrize("epoch", ["abc", "-1", "1.5", "²", "253402300800"])
+def test_debs_refuse_a_date_that_is_none(epoch: str, tmp_path: Path) -> None:
+    done = make_debs(write_profile(tmp_path, PROFILE), tmp_path / "debs", epoch=epoch)
+    assert done.returncode == 2
+    said = f"Error: SOURCE_DATE_EPOCH is `{epoch}`: write seconds since 1970"
+    assert done.stderr.splitlines()[-1] == said
+    assert not (tmp_path / "debs").exists()
+
+
+def dates_of(folder: Path) -> set[int]:
+    """Read the header of each archive's first member: its date follows the name.
+
+    Source: deb(5), ar(5).
+    """
+    return {int(deb.read_bytes()[24:36]) for deb in folder.glob("*.deb")}

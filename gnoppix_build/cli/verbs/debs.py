@@ -9,6 +9,7 @@ import click
 from gnoppix_build.cli.options import components_option, profile_argument
 
 FIRST_OF_2026 = 1767225600
+LAST_OF_9999 = 253402300799
 
 
 @click.command()
@@ -60,17 +61,35 @@ def verb(
     tree = render_profile(resolved, None, session.data_folder("playbooks"), reader)
     published = read_repository(folder, resolved.name)
     packages = package_profile(resolved, tree, reader, published, __version__)
-    locked = locks.epoch_beside(profile, resolved)
+    epoch = _wanted_epoch()
+    if epoch is None:
+        epoch = locks.epoch_beside(profile, resolved) or FIRST_OF_2026
     write_repository(
         packages,
         folder,
         published.values(),
         profile=resolved.name,
         maintainer=maintainer,
-        epoch=int(os.environ.get("SOURCE_DATE_EPOCH") or locked or FIRST_OF_2026),
+        epoch=epoch,
         key=key,
     )
     for package in packages:
         click.echo(f"{package.content.name} {package.version}")
+    if not published:
+        click.echo(
+            f"note: `{folder}` had no packages of `{resolved.name}`: their versions begin with "
+            f"{packages[0].version}, and a machine that has these from elsewhere takes no change",
+            err=True,
+        )
     if key is None:
         click.echo(f"note: `{folder}` is not signed: --key FILE signs it", err=True)
+
+
+def _wanted_epoch() -> int | None:
+    """Read SOURCE_DATE_EPOCH; none if it is not set. Source: its specification."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and int(text) <= LAST_OF_9999):
+        raise click.UsageError(f"SOURCE_DATE_EPOCH is `{text}`: write seconds since 1970")
+    return int(text)
