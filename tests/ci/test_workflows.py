@@ -99,6 +99,19 @@ def check_that_the_store_is_found_again(
     assert (container.checkout / LAYER).read_text() == "layer\n" * 2, "what an equal key has stays"
 
 
+def test_rule_for_kvm_is_one_that_udev_reads(container: Container) -> None:
+    copy_checkout(container.checkout)
+    install = "apt-get update && apt-get install --yes --no-install-recommends udev"
+    ran = container.run("Install udev", install, {})
+    assert ran.status == 0, ran.said
+    ran = container.run("Verify", "udevadm verify --no-summary docs/ci/99-kvm.rules", {})
+    assert (ran.status, ran.said) == (0, "")
+    other = "sed s/MODE=/MOOD=/ docs/ci/99-kvm.rules > 99-other.rules; "
+    ran = container.run("Verify", f"{other} udevadm verify --no-summary 99-other.rules", {})
+    assert ran.status != 0
+    assert "MOOD" in ran.said
+
+
 def plan_in_place_of(build: str) -> str:
     """Have a command that builds tell what it would make."""
     assert "build-image build " in build
