@@ -13,6 +13,7 @@ from gnoppix_build.catalog.private_root import PrivateRoot
 from gnoppix_build.catalog.service import Service
 from gnoppix_build.language.leaves import (
     AnyUnitName,
+    Count,
     Integer,
     InterfaceName,
     KebabName,
@@ -83,8 +84,11 @@ class Option(Declaration):
     """One option: type, default, documentation and an example.
 
     Without a default it has to be given. `pattern` is a regular expression that each text of the
-    types `text` and `texts` has to match as a whole; a mistake is answered with the example. With
-    `of: models`, what it names are language models of the profile.
+    types `text` and `texts` has to match as a whole; a mistake is answered with the example. In it
+    `{host}` stands for the name or IPv4 address of a host and `{port}` for the number of a port.
+    With `of: models`, what it names are language models of the profile. An integer is from `least`
+    to `most`; a list has `fewest` different values or more, and with `is_keyed` the first words of
+    its texts are names, of which each stands there once.
     """
 
     type: Literal[
@@ -106,6 +110,10 @@ class Option(Declaration):
     choices: tuple[str, ...] = ()
     pattern: Pattern = ""
     of: Literal["models"] | None = None
+    least: Integer | None = None
+    most: Integer | None = None
+    fewest: Count | None = None
+    is_keyed: Switch = False
     doc: str
     example: WrittenValue
 
@@ -171,6 +179,18 @@ class FirstWord(Declaration):
     when: Condition = Field(default_factory=dict)
 
 
+class Forward(Declaration):
+    """An option whose texts name targets that a user of the component leads others to.
+
+    A target is a word such as `127.0.0.1:8080`, which has to be a listener that a component opens
+    to the user, or `unix:/run/web.sock`, which has to be no component's socket: those are hidden.
+    """
+
+    option: KebabName
+    user: UserName
+    when: Condition = Field(default_factory=dict)
+
+
 class Manifest(Contribution):
     """One component."""
 
@@ -192,6 +212,7 @@ class Manifest(Contribution):
     credentials: tuple[Credential, ...] = ()
     refuses: tuple[Refusal, ...] = ()
     first_words: tuple[FirstWord, ...] = ()
+    forwards: tuple[Forward, ...] = ()
     leaks: tuple[Leak, ...] = ()
     private_root: PrivateRoot | None = None
     model: Model | None = None

@@ -25,6 +25,8 @@ class Conditional(Protocol):
 PORT_TYPES: Final = frozenset(("port", "ports"))
 TEXT_TYPES: Final = frozenset(("text", "texts"))
 ADDRESS_TYPES: Final = frozenset(("address", "addresses"))
+NUMBER_TYPES: Final = frozenset(("integer",))
+LIST_TYPES: Final = frozenset(("addresses", "names", "networks", "ports", "texts"))
 NETWORK_TYPES: Final = ADDRESS_TYPES | {"networks"}
 
 
@@ -42,6 +44,7 @@ def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
         "credentials": manifest.credentials,
         "refuses": manifest.refuses,
         "first-words": manifest.first_words,
+        "forwards": manifest.forwards,
         "leaks": manifest.leaks,
         "optional": manifest.optional,
     }
@@ -50,11 +53,9 @@ def check_references(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
             yield from _check_condition(declaration.when, manifest, root, (key, index, "when"))
     for index, refusal in enumerate(manifest.refuses):
         yield from _check_condition(refusal.unless, manifest, root, ("refuses", index, "unless"))
-    yield from _check_first_words(manifest, root)
+    yield from _check_named_options(manifest, root)
     for name, option in manifest.options.items():
-        if option.pattern and option.type not in TEXT_TYPES:
-            message = f"`{name}` is of type `{option.type}`, a pattern is for texts"
-            yield Diagnostic("wrong-type", message, span_of(root, ("options", name, "pattern")))
+        yield from _check_limits(name, option, root)
     for path, source, types in _sources(manifest):
         if isinstance(source, FromOption):
             yield from _check_source(source, types, manifest, root, path)
@@ -73,12 +74,32 @@ def _check_condition(
             yield from _check_value(name, option, value, root, (*path, name, place))
 
 
-def _check_first_words(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
+def _check_limits(name: str, option: Option, root: Node) -> Iterator[Diagnostic]:
+    """Find what limits values that an option of this type never has."""
+    limits = (
+        ("pattern", option.pattern, TEXT_TYPES, "a pattern is for texts"),
+        ("least", option.least, NUMBER_TYPES, "bounds are for numbers"),
+        ("most", option.most, NUMBER_TYPES, "bounds are for numbers"),
+        ("fewest", option.fewest, LIST_TYPES, "a number of values is for lists"),
+        ("is-keyed", option.is_keyed, frozenset(("texts",)), "first words are for lists of texts"),
+    )
+    for key, limit, types, purpose in limits:
+        if limit and option.type not in types:
+            message = f"`{name}` is of type `{option.type}`, {purpose}"
+            yield Diagnostic("wrong-type", message, span_of(root, ("options", name, key)))
+
+
+def _check_named_options(manifest: Manifest, root: Node) -> Iterator[Diagnostic]:
     for index, rule in enumerate(manifest.first_words):
         for key, name in (("option", rule.option), ("of", rule.of)):
-            if name not in manifest.options:
-                place = span_of(root, ("first-words", index, key))
-                yield _unknown(name, place, did_you_mean(name, manifest.options))
+            yield from _check_name(name, manifest, root, ("first-words", index, key))
+    for index, forward in enumerate(manifest.forwards):
+        yield from _check_name(forward.option, manifest, root, ("forwards", index, "option"))
+
+
+def _check_name(name: str, manifest: Manifest, root: Node, path: Path) -> Iterator[Diagnostic]:
+    if name not in manifest.options:
+        yield _unknown(name, span_of(root, path), did_you_mean(name, manifest.options))
 
 
 def _sources(manifest: Manifest) -> Iterator[tuple[Path, object, frozenset[str]]]:

@@ -159,6 +159,21 @@ def matching(pattern: str, code: str, noun: str, hint: str | None = None) -> tup
     return AfterValidator(check), WithJsonSchema(schema)
 
 
+def within(least: int | None, most: int | None) -> tuple[Any, ...]:
+    """Make the annotations of a number that has bounds, or only one, or none."""
+    bounds = {"minimum": least, "maximum": most}
+    schema = {key: bound for key, bound in bounds.items() if bound is not None}
+
+    def check(value: int) -> int:
+        if least is not None and value < least:
+            raise mistake("out-of-bounds", f"`{value}` is too small", f"write {least} or more")
+        if most is not None and value > most:
+            raise mistake("out-of-bounds", f"`{value}` is too large", f"write {most} or less")
+        return value
+
+    return AfterValidator(check), WithJsonSchema({"type": "integer", **schema})
+
+
 Integer = Annotated[int, BeforeValidator(read_integer)]
 Count = Annotated[
     int,

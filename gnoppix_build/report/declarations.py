@@ -71,12 +71,24 @@ def _relations(manifest: Manifest) -> Iterator[str]:
     for rule in manifest.first_words:
         words = f"each of {code(rule.option)} begins with a word of {code(rule.of)}"
         yield f"{words}{condition(rule.when)}: {rule.because}"
+    for forward in manifest.forwards:
+        targets = f"every port in {code(forward.option)} is one that a component opens to"
+        yield f"{targets} {forward.user}, every socket no component's{condition(forward.when)}"
 
 
 def _option(name: str, option: Option) -> str:
     kind = f"one of {listing(map(code, option.choices))}" if option.choices else option.type
     default = "to be given" if option.default is None else f"default {spell(option.default)}"
-    return f"{code(name)}: {kind}, {default}. {option.doc}"
+    limits = "".join(
+        f" {words} {limit}"
+        for words, limit in (
+            ("from", option.least),
+            ("to", option.most),
+            ("of at least", option.fewest),
+        )
+        if limit is not None
+    )
+    return f"{code(name)}: {kind}{limits}, {default}. {option.doc}"
 
 
 def _exposure(service: Service) -> str:

@@ -17,10 +17,13 @@ from gnoppix_build.resolve.claims import (
     check_users,
 )
 from gnoppix_build.resolve.egress import check_egress
+from gnoppix_build.resolve.far_addresses import check_far_addresses
 from gnoppix_build.resolve.features import check_features
 from gnoppix_build.resolve.first_words import check_first_words
+from gnoppix_build.resolve.forwards import check_forwards
 from gnoppix_build.resolve.kernel import check_arguments, check_modules
 from gnoppix_build.resolve.leaks import check_leaks
+from gnoppix_build.resolve.lists import check_lists
 from gnoppix_build.resolve.memory import check_contexts
 from gnoppix_build.resolve.model_names import check_model_names
 from gnoppix_build.resolve.refusals import check_refusals
@@ -39,10 +42,13 @@ RULES: Final[tuple[Rule, ...]] = (
     check_carried,
     check_contexts,
     check_egress,
+    check_far_addresses,
     check_features,
     check_first_words,
+    check_forwards,
     check_groups,
     check_leaks,
+    check_lists,
     check_model_names,
     check_modules,
     check_ports,

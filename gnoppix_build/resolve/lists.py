@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists of options as a whole, merged from every profile: too short, or with a name twice."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from gnoppix_build.diagnostics import Diagnostic
+from gnoppix_build.language.node import span_of
+from gnoppix_build.resolve.model import ResolvedComponent
+from gnoppix_build.resolve.selection import Selection
+
+
+def check_lists(selection: Selection) -> Iterator[Diagnostic]:
+    """Find lists that have fewer values than their option wants, or give two of them one name."""
+    for component in selection.components:
+        for name, option in component.manifest.options.items():
+            value = component.options[name]
+            if not isinstance(value, tuple):
+                continue
+            if option.fewest is not None and len(value) < option.fewest:
+                yield _tell_few(component, name, len(value), option.fewest)
+            if option.is_keyed:
+                words = Counter(str(text).partition(" ")[0] for text in value)
+                for word in (each for each, count in words.items() if count > 1):
+                    yield _tell_twice(component, name, word)
+
+
+def _tell_few(component: ResolvedComponent, option: str, found: int, fewest: int) -> Diagnostic:
+    place = component.place_of(option) or span_of(component.root, ("options", option, "default"))
+    few = f"has {found} different values" if found > 1 else "has one value" if found else "is empty"
+    message = f"`{option}` of `{component.name}` {few}, and needs {fewest} at least"
+    example = ", ".join(component.manifest.options[option].example)
+    return Diagnostic("too-few", message, place, (), f"write it as in `{option}: [{example}]`")
+
+
+def _tell_twice(component: ResolvedComponent, option: str, word: str) -> Diagnostic:
+    place = component.place_of(option) or component.place
+    message = f"`{option}` of `{component.name}` has two entries `{word}`"
+    hint = "give one of them another name, or make one entry of both"
+    return Diagnostic("word-twice", message, place, (), hint)
