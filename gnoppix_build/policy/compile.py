@@ -33,11 +33,10 @@ from gnoppix_build.policy.model import (
 from gnoppix_build.resolve.membership import groups_of_users
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 from gnoppix_build.resolve.models import MODEL_PLACEHOLDER, find_models
+from gnoppix_build.resolve.moved_cards import CARRIER
 from gnoppix_build.resolve.ways import components_beneath
 
 ROOT: Final = PolicyUser("root", 0)
-CARRIER: Final = "carrier"
-"""What a component provides that puts the cards into the namespace of that name."""
 
 
 def compile_policy(resolved: Resolved) -> Policy:

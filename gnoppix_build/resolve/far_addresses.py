@@ -10,11 +10,11 @@ from gnoppix_build.catalog.declaration import FromOption
 from gnoppix_build.catalog.network import DirectEgress, LinkEgress, Namespace
 from gnoppix_build.diagnostics import Diagnostic
 from gnoppix_build.resolve.model import ResolvedComponent
+from gnoppix_build.resolve.moved_cards import CARRIER
 from gnoppix_build.resolve.parties import Party, make_party, merge_parties, tell, ways_out
 from gnoppix_build.resolve.selection import Selection
 from gnoppix_build.resolve.ways import components_beneath
 
-_CARRIER: Final = "carrier"
 _IPV6: Final = 6
 _NOBODY: Final = "255.255.255.255"
 
@@ -34,7 +34,7 @@ class _Aim:
 def check_far_addresses(selection: Selection) -> Iterator[Diagnostic]:
     """Find addresses that are no other host's, and those of IPv6 where nothing carries it."""
     offers = {thing for each in selection.components for thing in each.offers}
-    cards: Namespace = "carrier" if _CARRIER in offers else "system"
+    cards: Namespace = "carrier" if CARRIER in offers else "system"
     links = {link for component in selection.components for link in _links(component)}
     for aim in _aims(selection):
         if _is_no_other_hosts(aim.address):

@@ -95,6 +95,7 @@ def _resolve_family(
         components=tuple(kept.values()),
         packages=find_package_places(merged.packages, family.members),
         catalog=catalog,
+        target=target,
     )
     diagnostics += check_selection(selection)
     diagnostics += check_settings(merged, family.members, catalog)

@@ -26,6 +26,7 @@ from gnoppix_build.resolve.leaks import check_leaks
 from gnoppix_build.resolve.lists import check_lists
 from gnoppix_build.resolve.memory import check_contexts
 from gnoppix_build.resolve.model_names import check_model_names
+from gnoppix_build.resolve.moved_cards import check_moved_cards
 from gnoppix_build.resolve.refusals import check_refusals
 from gnoppix_build.resolve.sandboxes import check_sandboxes
 from gnoppix_build.resolve.selection import Selection
@@ -51,6 +52,7 @@ RULES: Final[tuple[Rule, ...]] = (
     check_lists,
     check_model_names,
     check_modules,
+    check_moved_cards,
     check_ports,
     check_redirects,
     check_refusals,

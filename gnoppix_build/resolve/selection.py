@@ -9,7 +9,7 @@ from gnoppix_build.diagnostics import Span
 from gnoppix_build.language.node import span_of
 from gnoppix_build.profile.model import Packages
 from gnoppix_build.resolve.inherit import Member
-from gnoppix_build.resolve.model import ResolvedComponent
+from gnoppix_build.resolve.model import ResolvedComponent, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Selection:
     components: tuple[ResolvedComponent, ...]
     packages: Mapping[str, Span]
     catalog: Catalog
+    target: Target = "image"
 
 
 def find_package_places(packages: Sequence[str], members: Sequence[Member]) -> Mapping[str, Span]:
