@@ -10,6 +10,7 @@ from gnoppix_build.catalog.declaration import (
     Condition,
     Declaration,
     Feature,
+    FromOption,
     NetworkSource,
     PortSource,
 )
@@ -94,6 +95,9 @@ class DirectEgress(Declaration):
     Where an option has to tell them and is empty, nothing is sent, but for what `any_if_empty`
     names: of these, an empty option means any. `spares` lists features that egress of its kind
     ends, and why this one does not.
+
+    With `endpoints`, an option each of whose texts has an ADDRESS:PORT as its second word, it is
+    sent to each of these and nowhere else.
     """
 
     user: UserName
@@ -102,6 +106,7 @@ class DirectEgress(Declaration):
     addresses: tuple[AddressSource, ...] = ()
     any_if_empty: tuple[Literal["addresses", "ports"], ...] = ()
     spares: tuple[Feature, ...] = ()
+    endpoints: FromOption | None = None
     namespace: Namespace = "system"
     when: Condition = Field(default_factory=dict)
 

@@ -117,6 +117,7 @@ def _sources(manifest: Manifest) -> Iterator[tuple[Path, object, frozenset[str]]
                 yield ("egress", index, "ports", place), port, PORT_TYPES
             for place, address in enumerate(egress.addresses):
                 yield ("egress", index, "addresses", place), address, ADDRESS_TYPES
+            yield ("egress", index, "endpoints"), egress.endpoints, frozenset(("texts",))
     if (model := manifest.model) is not None:
         yield ("model", "bytes"), model.bytes, frozenset(("integer",))
         yield ("model", "sha256"), model.sha256, frozenset(("text",))

@@ -140,7 +140,7 @@ class _Compiler:
         for component in self._components:
             for each in component.manifest.egress:
                 if component.sends(each):
-                    yield self._flow(component, each)
+                    yield from self._flows(component, each)
 
     def redirects(self) -> Iterator[PolicyRedirect]:
         for component in self._components:
@@ -193,34 +193,41 @@ class _Compiler:
             for contribution in component.contributions:
                 yield from contribution.tunnels
 
-    def _flow(
+    def _flows(
         self,
         component: ResolvedComponent,
         egress: ConfinedEgress | CarriedEgress | DirectEgress | LinkEgress | InnerEgress,
-    ) -> DirectFlow | LinkFlow | Carried | Confined | InnerFlow:
+    ) -> Iterator[DirectFlow | LinkFlow | Carried | Confined | InnerFlow]:
         match egress:
             case ConfinedEgress():
-                return Confined(component.name, egress.user, egress.reach)
+                yield Confined(component.name, egress.user, egress.reach)
             case CarriedEgress():
                 namespace = self._namespace(component, egress.namespace)
                 carrier = self._providers.get(egress.through, egress.through)
-                return Carried(component.name, egress.user, carrier, namespace)
+                yield Carried(component.name, egress.user, carrier, namespace)
             case DirectEgress():
-                return DirectFlow(
-                    component.name,
-                    egress.user,
-                    egress.protocol,
-                    tuple(sorted(component.ports_of(egress.ports))),
-                    tuple(sorted(component.addresses_of(egress.addresses))),
-                    self._namespace(component, egress.namespace),
-                )
+                yield from self._direct(component, egress)
             case InnerEgress():
                 namespace = self._namespace(component, "system")
-                return InnerFlow(component.name, egress.user, namespace)
+                yield InnerFlow(component.name, egress.user, namespace)
             case LinkEgress():
-                return LinkFlow(component.name, egress.link, egress.user, self.card_namespace)
+                yield LinkFlow(component.name, egress.link, egress.user, self.card_namespace)
             case _:
                 assert_never(egress)
+
+    def _direct(self, component: ResolvedComponent, egress: DirectEgress) -> Iterator[DirectFlow]:
+        namespace = self._namespace(component, egress.namespace)
+        reaches: tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]
+        if egress.endpoints is None:
+            ports = tuple(sorted(component.ports_of(egress.ports)))
+            reaches = ((ports, tuple(sorted(component.addresses_of(egress.addresses)))),)
+        else:
+            known = component.endpoints_of(egress.endpoints)
+            reaches = tuple(((port,), (address,)) for address, port in known)
+        for ports, addresses in reaches:
+            yield DirectFlow(
+                component.name, egress.user, egress.protocol, ports, addresses, namespace
+            )
 
     def _namespace(self, component: ResolvedComponent, declared: Namespace) -> Namespace:
         return "carrier" if component.name in self._beneath else declared

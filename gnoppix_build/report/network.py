@@ -76,6 +76,9 @@ def egress_line(egress: Egress, manifest: Manifest) -> str:
 
 
 def _direct(egress: DirectEgress, manifest: Manifest) -> str:
+    if egress.endpoints is not None:
+        places = f"the addresses and ports in {code(egress.endpoints.option)}"
+        return f"sends {egress.protocol} to {places}{_space(egress.namespace)}"
     addresses = listing(source(each, manifest) for each in egress.addresses) or "any address"
     if "addresses" in egress.any_if_empty:
         addresses += " (any if there are none)"

@@ -9,7 +9,7 @@ from typing import Final
 from gnoppix_build.catalog.declaration import FromOption
 from gnoppix_build.catalog.network import DirectEgress, LinkEgress, Namespace
 from gnoppix_build.diagnostics import Diagnostic
-from gnoppix_build.resolve.model import ResolvedComponent
+from gnoppix_build.resolve.model import ResolvedComponent, read_endpoint
 from gnoppix_build.resolve.moved_cards import CARRIER
 from gnoppix_build.resolve.parties import Party, make_party, merge_parties, tell, ways_out
 from gnoppix_build.resolve.selection import Selection
@@ -23,10 +23,9 @@ Address = IPv4Address | IPv6Address
 
 @dataclass(frozen=True, slots=True)
 class _Aim:
-    """An address, who sends to it, and where the packets leave."""
+    """An address, where the packets to it leave, and the side that sends them."""
 
     address: Address
-    user: str
     namespace: Namespace
     party: Party
 
@@ -36,6 +35,7 @@ def check_far_addresses(selection: Selection) -> Iterator[Diagnostic]:
     offers = {thing for each in selection.components for thing in each.offers}
     cards: Namespace = "carrier" if CARRIER in offers else "system"
     links = {link for component in selection.components for link in _links(component)}
+    yield from _unreadable(selection)
     for aim in _aims(selection):
         if _is_no_other_hosts(aim.address):
             message = f"`{aim.address}` is the address of no other host"
@@ -64,7 +64,29 @@ def _aims(selection: Selection) -> Iterator[_Aim]:
                 for source in egress.addresses:
                     party = _party(component, index, egress.user, source)
                     for address in component.addresses_of((source,)):
-                        yield _Aim(ip_address(address), egress.user, namespace, party)
+                        yield _Aim(ip_address(address), namespace, party)
+                if egress.endpoints is not None:
+                    party = _party(component, index, egress.user, egress.endpoints)
+                    for address, _ in component.endpoints_of(egress.endpoints):
+                        yield _Aim(ip_address(address), namespace, party)
+
+
+def _unreadable(selection: Selection) -> Iterator[Diagnostic]:
+    """Find texts that should have an address and a port, and have none."""
+    for component in selection.components:
+        for index, egress in enumerate(component.manifest.egress):
+            if (
+                isinstance(egress, DirectEgress)
+                and egress.endpoints is not None
+                and component.holds(egress.when)
+            ):
+                party = _party(component, index, egress.user, egress.endpoints)
+                value = component.options[egress.endpoints.option]
+                for text in map(str, value if isinstance(value, tuple) else ()):
+                    if read_endpoint(text) is None:
+                        message = f"`{text}` has no address with a port as its second word"
+                        hint = "write it as in `192.0.2.1:443` or `[2001:db8::1]:443`"
+                        yield tell("not-an-endpoint", message, (party,), hint)
 
 
 def _party(component: ResolvedComponent, index: int, user: str, source: str | FromOption) -> Party:

@@ -3,8 +3,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from gnoppix_build.catalog.declaration import FromOption
 from gnoppix_build.catalog.manifest import Contribution, Manifest
@@ -14,9 +15,18 @@ from gnoppix_build.diagnostics import Span
 from gnoppix_build.language.node import Node
 from gnoppix_build.language.node import Path as NodePath
 
-__all__ = ["Definition", "OptionValue", "Resolved", "ResolvedComponent", "Target", "spell"]
+__all__ = [
+    "Definition",
+    "OptionValue",
+    "Resolved",
+    "ResolvedComponent",
+    "Target",
+    "read_endpoint",
+    "spell",
+]
 
 Target = Literal["image", "machine"]
+LAST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,14 @@ class ResolvedComponent:
             for key, sources, decided in named
         )
 
+    def endpoints_of(self, source: FromOption) -> tuple[tuple[str, int], ...]:
+        """Give the addresses and ports that the texts of an option have as their second words.
+
+        A word that is not of this form is left out: a rule tells of it.
+        """
+        found = (read_endpoint(str(text)) for text in self._decided((source,)))
+        return tuple(each for each in found if each is not None)
+
     def _decided(self, sources: Sequence[int | str | FromOption]) -> Iterator[int | str]:
         for source in sources:
             value = self.options[source.option] if isinstance(source, FromOption) else source
@@ -131,6 +149,18 @@ class Resolved:
     compression: Literal["development", "release"]
     notes: tuple[str, ...]
     memory: int | None = None
+
+
+def read_endpoint(text: str) -> tuple[str, int] | None:
+    """Read a second word such as `192.0.2.1:443` or `[2001:db8::1]:443` (RFC 3986)."""
+    host, _, port = "".join(text.split()[1:2]).rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    try:
+        address = IPv6Address(host[1:-1]) if bracketed else IPv4Address(host)
+        number = int(port)
+    except ValueError:
+        return None
+    return (str(address), number) if 0 < number <= LAST_PORT else None
 
 
 def spell(value: OptionValue) -> str:
