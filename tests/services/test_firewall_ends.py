@@ -78,6 +78,12 @@ def test_check_of_a_missing_user_fails_without_the_guard(
         checks.test_ruleset_that_names_a_missing_user_closes_the_network(*arguments)
 
 
+@pytest.mark.parametrize("lab", [WITH_TOR], indirect=True)
+def test_killed_services_open_nothing(lab: CardContainer, checks: Any, arguments: Any) -> None:
+    wait_until(lambda: lab.is_active(PARTS[2]), "tor")
+    checks.test_killed_services_open_nothing(*arguments)
+
+
 def mixed_orders() -> Iterator[str]:
     """Give what is done to the parts one after another, each in its way, as shell commands.
 

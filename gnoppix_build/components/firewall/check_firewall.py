@@ -4,7 +4,7 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ from gnoppix_build.policy.capture import compile_capture, judge_frames
 UNIT = "gnoppix-firewall.service"
 PROBING = "gnoppix-probing.service"
 LONGEST_PROBING_S = 1800
+LOOKS = 10
 NETWORK_MANAGERS = ("NetworkManager.service", "systemd-networkd.service")
 SHOW_UP = "ip -json link show up"
 SHOW_TABLE = "nft list table inet gnoppix"
@@ -62,6 +63,36 @@ def running_managers(host: Any) -> list[str]:
 def declared_units(policy: Any) -> list[str]:
     """Name the units of the services that components declare."""
     return sorted({service.unit for service in policy.services})
+
+
+def main_processes(host: Any, policy: Any) -> dict[str, str]:
+    """Map the units of declared services that have a process to its number."""
+    found = {
+        unit: host.run("systemctl show --property=MainPID --value %s", unit).stdout.strip()
+        for unit in declared_units(policy)
+    }
+    return {unit: number for unit, number in found.items() if number not in {"", "0"}}
+
+
+def survivors(host: Any, policy: Any, before: Mapping[str, str]) -> list[str]:
+    """Name the units that still have the process of before; systemd is given time to notice."""
+    left: list[str] = []
+    for _ in range(LOOKS):
+        now = main_processes(host, policy)
+        left = [unit for unit, number in before.items() if now.get(unit) == number]
+        if not left:
+            break
+        host.run("sleep 1")
+    return left
+
+
+def tunnels_up(host: Any, policy: Any) -> dict[str, str]:
+    """Map the tunnels that are there to their numbers, which no other interface ever has."""
+    found = {
+        tunnel: host.run("cat /sys/class/net/%s/ifindex", tunnel).stdout.strip()
+        for tunnel in policy.tunnels
+    }
+    return {tunnel: number for tunnel, number in found.items() if number}
 
 
 def strangers_among(frames: list[bytes], policy: Any) -> list[str]:
@@ -215,8 +246,9 @@ def test_cards_keep_probes_back_without_the_table(host: Any, wire: Any, policy: 
 @pytest.mark.destructive
 def test_killed_services_open_nothing(host: Any, wire: Any, policy: Any) -> None:
     """While services die and start again, nothing that the policy does not name gets out."""
-    if not policy.services:
-        pytest.skip("no component has a service")
+    alive = main_processes(host, policy)
+    if not alive:
+        pytest.skip("no service of a component has a process")
 
     def kill_all() -> None:
         for unit in declared_units(policy):
@@ -224,6 +256,7 @@ def test_killed_services_open_nothing(host: Any, wire: Any, policy: Any) -> None
         send_probes(host, policy)
 
     sent = wire.sent_during(kill_all)
+    assert survivors(host, policy, alive) == []
     assert probes_among(sent) == set()
     assert strangers_among(sent, policy) == []
 
@@ -265,15 +298,20 @@ def test_lost_tunnel_opens_nothing(host: Any, wire: Any, policy: Any) -> None:
     """Without its tunnel the machine sends nothing that the policy does not name."""
     if not policy.tunnels:
         pytest.skip("the profile has no tunnel")
+    up = tunnels_up(host, policy)
+    if not up:
+        pytest.skip("no tunnel is there that could be lost")
 
     def lose_tunnels() -> None:
-        for tunnel in policy.tunnels:
+        for tunnel in up:
             host.run(f"ip link delete {tunnel}")
         for uid in (ROOT, LIVE_USER):
             host.run(command_of("send_probes", str(uid)))
         send_probes(host, policy)
 
     sent = wire.sent_during(lose_tunnels)
+    still_there = up.items() & tunnels_up(host, policy).items()
+    assert still_there == set()
     assert probes_among(sent) == set()
     assert strangers_among(sent, policy) == []
 
