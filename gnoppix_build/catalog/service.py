@@ -37,7 +37,8 @@ class Service(Declaration):
     `sees_sockets` Unix sockets of others that it may reach (with `{model}` as in `sockets`).
     With `mounts` it mounts where everybody sees it, so nothing is hidden from it; with
     `sandbox: off` it stays as its package has it. `exposure` is the most that systemd-analyze(1),
-    "security", may say of it; more than 2.0 needs `because`.
+    "security", may say of it; more than 2.0 needs `because`. `unconfined` is why one with a network
+    is held to no AppArmor profile.
     """
 
     unit: UnitName
@@ -50,6 +51,7 @@ class Service(Declaration):
     relaxes: dict[UnitSetting, Relaxation] = Field(default_factory=dict)
     exposure: Exposure
     because: Line = ""
+    unconfined: Line = ""
     namespace: Namespace = "system"
     mounts: Switch = False
     sandbox: Switch = True

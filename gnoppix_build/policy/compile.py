@@ -183,6 +183,7 @@ class _Compiler:
                         relaxes=each.relaxes,
                         exposure=each.exposure,
                         because=each.because,
+                        unconfined=each.unconfined,
                         namespace=self.card_namespace if each.user in linking else namespace,
                         mounts=each.mounts,
                         has_sandbox=each.sandbox,

@@ -170,6 +170,7 @@ class PolicyService:
     relaxes: Mapping[str, Relaxation]
     exposure: int
     because: str
+    unconfined: str = ""
     namespace: Namespace = "system"
     mounts: bool = False
     has_sandbox: bool = True

@@ -100,6 +100,8 @@ def _sandbox(service: Service) -> Iterator[str]:
     account = f"user {service.user}" + (
         ", which it becomes by itself" if service.drops_privileges else ""
     )
+    if service.unconfined:
+        yield f"{service.unit} has no AppArmor profile: {service.unconfined}"
     if not service.sandbox:
         yield f"{service.unit}: {account}, without a sandbox{condition(service.when)}"
         return

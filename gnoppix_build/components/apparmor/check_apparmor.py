@@ -10,12 +10,14 @@ PROFILES = "/sys/kernel/security/apparmor/profiles"
 LOOKS = 5
 ENFORCED = "(enforce)"
 OWN = "gnoppix."
+NETWORK_FAMILIES = {"AF_INET", "AF_INET6", "AF_PACKET"}
 
 
 def network_units(policy: Any) -> list[str]:
     """Name the units for whose user their component lets something in or out.
 
-    Root is nobody's own user: of its units those count that may open a packet socket.
+    Root is nobody's own user: of its units those count whose sandbox lets them have a socket that
+    reaches the network. One for which its component says why it has no profile does not count.
     """
     declared = (*policy.listeners, *policy.direct, *policy.links, *policy.carried)
     users = {(each.component, each.user) for each in declared}
@@ -23,8 +25,17 @@ def network_units(policy: Any) -> list[str]:
         each.unit
         for each in policy.services
         if (each.component, each.user) in users
-        and (each.user != "root" or "CAP_NET_RAW" in each.capabilities)
+        and (each.user != "root" or may_reach_the_network(each))
+        and not each.unconfined
     ]
+
+
+def may_reach_the_network(service: Any) -> bool:
+    """Tell whether the sandbox of a unit lets it have a socket of IP or of packets."""
+    families = service.relaxes.get("RestrictAddressFamilies")
+    if not service.has_sandbox or families is None:
+        return True
+    return bool(NETWORK_FAMILIES & {*families.to.split()})
 
 
 def loaded_profiles(host: Any) -> dict[str, str]:
