@@ -88,7 +88,8 @@ class Option(Declaration):
     `{host}` stands for the name or IPv4 address of a host and `{port}` for the number of a port.
     With `of: models`, what it names are language models of the profile. An integer is from `least`
     to `most`; a list has `fewest` different values or more, and with `is_keyed` the first words of
-    its texts are names, of which each stands there once.
+    its texts are names, of which each stands there once, as does each word after `distinct_after`
+    others.
     """
 
     type: Literal[
@@ -114,6 +115,7 @@ class Option(Declaration):
     most: Integer | None = None
     fewest: Count | None = None
     is_keyed: Switch = False
+    distinct_after: Count | None = None
     doc: str
     example: WrittenValue
 

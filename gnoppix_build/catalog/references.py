@@ -82,6 +82,7 @@ def _check_limits(name: str, option: Option, root: Node) -> Iterator[Diagnostic]
         ("most", option.most, NUMBER_TYPES, "bounds are for numbers"),
         ("fewest", option.fewest, LIST_TYPES, "a number of values is for lists"),
         ("is-keyed", option.is_keyed, frozenset(("texts",)), "first words are for lists of texts"),
+        ("distinct-after", option.distinct_after, frozenset(("texts",)), "words are for texts"),
     )
     for key, limit, types, purpose in limits:
         if limit and option.type not in types:
