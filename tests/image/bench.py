@@ -37,6 +37,7 @@ NOT_ASKED_FOR = frozenset(
         "no component has a service",
         "no component of the profile promises anything of a machine without a network card",
         "no model has a port of this computer",
+        "no tunnel has come up that could be lost",
         "nobody has agreed to the network yet",
         "the cards are beneath a tunnel",
         "the profile asks for no graphics processor",
