@@ -97,6 +97,40 @@ RULES = (
 )
 
 
+TABLE = """\
+table inet gnoppix {
+\tchain output {
+\t\ttype filter hook output priority 0; policy drop;
+\t\tmeta skuid 900 accept
+\t}
+}
+"""
+CHAIN = """\
+table netdev gnoppix-ens3 {
+\tchain egress {
+\t\ttype filter hook egress device "ens3" priority 0; policy drop;
+\t\tmeta skuid 900 accept
+\t}
+}
+"""
+RECORDS = {
+    "/run/gnoppix-firewall/table.nft": TABLE,
+    "/run/gnoppix-egress-ens3/table.nft": CHAIN,
+}
+BENEATH = {
+    "/run/gnoppix-carrier/table.nft": TABLE,
+    "/run/gnoppix-egress-ens3/table.nft": CHAIN,
+    "/run/gnoppix-firewall/table.nft": TABLE,
+    "/run/gnoppix/carrier-rules.nft": TABLE + CHAIN,
+}
+OPENED = "\t\taccept"
+
+
+def opened(text: str) -> str:
+    """Put a rule that lets everything out into the place of the user's."""
+    return text.replace("\t\tmeta skuid 900 accept", OPENED)
+
+
 @dataclass(frozen=True)
 class Machine:
     """A system as its programs and its kernel describe it; None: the program fails."""
@@ -110,6 +144,8 @@ class Machine:
     )
     sockets: Sequence[str] | None = SOCKETS
     rules: Sequence[Any] | None = RULES
+    listing: str | None = TABLE + CHAIN
+    records: Mapping[str, str] = field(default_factory=lambda: RECORDS)
     settings: Mapping[str, str] = field(default_factory=lambda: SETTINGS)
     modules: str = "nf_tables 1 0 - Live 0x0\n"
     arguments: str = "quiet init_on_free=1\n"
@@ -124,6 +160,8 @@ class Machine:
                 return "\n\n".join(lines) + "\n"
             case "ss":
                 return None if self.sockets is None else "\n".join(self.sockets)
+            case "nft" if "-j" not in command:
+                return self.listing
             case "nft":
                 return None if self.rules is None else json.dumps({"nftables": self.rules})
             case other:
@@ -134,6 +172,7 @@ def faults(machine: Machine, folder: Path, **expected: Any) -> list[tuple[str, s
     """Let the program judge the machine; component, subject and reason of each fault."""
     files = {
         **machine.settings,
+        **machine.records,
         "/proc/modules": machine.modules,
         "/proc/cmdline": machine.arguments,
         **({"/boot/grub/grub.cfg": machine.menu} if machine.menu else {}),
@@ -305,6 +344,25 @@ NETWORK = "network policy"
             id="no-egress-chain",
         ),
         pytest.param(
+            Machine(listing=opened(TABLE) + CHAIN),
+            (NETWORK, "table inet gnoppix", "it is not as it was loaded"),
+            id="other-rule",
+        ),
+        pytest.param(
+            Machine(listing=TABLE + opened(CHAIN)),
+            (NETWORK, "table netdev gnoppix-ens3", "it is not as it was loaded"),
+            id="other-rule-of-the-card",
+        ),
+        pytest.param(
+            Machine(records={"/run/gnoppix-egress-ens3/table.nft": CHAIN}),
+            (
+                NETWORK,
+                "table inet gnoppix",
+                "how it was loaded cannot be seen: No such file or directory",
+            ),
+            id="no-record",
+        ),
+        pytest.param(
             Machine(cards=("ens3", "usb0")),
             (NETWORK, "table netdev gnoppix-usb0", "it is not loaded"),
             id="second-card",
@@ -345,9 +403,40 @@ def test_sockets_that_await_consent_are_closed_or_all_there(
 
 
 def test_card_beside_the_tunnel_is_a_fault(tmp_path: Path) -> None:
-    assert faults(Machine(), tmp_path, card_namespace="carrier") == [
+    assert faults(Machine(records=BENEATH), tmp_path, card_namespace="carrier") == [
         (NETWORK, "ens3", "it is not in the namespace `carrier`")
     ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, []),
+        (
+            {"/run/gnoppix/carrier-rules.nft": opened(TABLE) + CHAIN},
+            [("table inet gnoppix beneath the tunnel", "it is not as it was loaded")],
+        ),
+        (
+            {"/run/gnoppix/carrier-rules.nft": TABLE + opened(CHAIN)},
+            [("table netdev gnoppix-ens3 beneath the tunnel", "it is not as it was loaded")],
+        ),
+        (
+            {"/run/gnoppix/carrier-rules.nft": ""},
+            [("table inet gnoppix beneath the tunnel", "it is not loaded")],
+        ),
+        (
+            {"/run/gnoppix/carrier-rules.nft": None},
+            [("rules beneath the tunnel", "they cannot be seen: No such file or directory")],
+        ),
+    ],
+    ids=["as-loaded", "other-rule", "other-rule-of-the-card", "no-rules", "unseen"],
+)
+def test_rules_beneath_the_tunnel_are_those_that_were_loaded(
+    changed: Mapping[str, str | None], expected: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    known = {path: text for path, text in {**BENEATH, **changed}.items() if text is not None}
+    found = faults(Machine(records=known, cards=()), tmp_path, card_namespace="carrier")
+    assert found == [(NETWORK, *each) for each in expected]
 
 
 def test_settings_of_ipv6_are_not_missed_without_ipv6(tmp_path: Path) -> None:

@@ -73,3 +73,30 @@ def test_chains_are_those_that_nft_lists(resolved: Resolved, tmp_path: Path) -> 
     described = describe_status(resolved, policy)
     assert program.chains_of(listed, "inet", "gnoppix") == described["ruleset"]
     assert program.chains_of(listed, "netdev", "gnoppix-lo") == described["egress_chain"]
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
+def test_other_rules_of_the_same_number_are_told(tmp_path: Path) -> None:
+    """What nft(8) lists is told apart from what it listed just after loading, rule by rule."""
+    ruleset = tmp_path / "one.nft"
+    ruleset.write_text(
+        "table inet gnoppix {\nchain output {\ntype filter hook output priority filter; "
+        "policy drop; meta skuid 900 tcp dport { 80, 443 } counter accept\n}\n}\n"
+    )
+    parts = tmp_path / "record", tmp_path / "same", tmp_path / "other"
+    script = """set -eu
+nft -f "$1"
+nft -n -s list table inet gnoppix >"$2"
+ip link set lo up
+nft -n -s list ruleset >"$3"
+nft replace rule inet gnoppix output handle "$(
+    nft -a list chain inet gnoppix output | sed -n 's/.*accept # handle //p')" accept
+nft -n -s list ruleset >"$4"
+"""
+    subprocess.run((*NAMESPACES, "sh", "-c", script, "sh", ruleset, *parts), check=True)
+    record, same, other = (program.tables_of(part.read_text()) for part in parts)
+    assert record.keys() == same.keys() == other.keys() == {"inet gnoppix"}
+    assert record == same
+    assert record != other
+    assert "\t\taccept\n" in other["inet gnoppix"]

@@ -88,3 +88,16 @@ def test_loss_of_the_rules_is_told(host: Any) -> None:
     faults = faults_of(fresh_report(host))
     assert f"{NETWORK}: table inet gnoppix: it is not loaded" in faults
     assert host.run("privacy-status").rc == 1
+
+
+@pytest.mark.running
+@pytest.mark.destructive
+def test_rule_that_was_replaced_is_told(host: Any) -> None:
+    """As many rules are not the same rules: one that lets everything out is seen."""
+    listing = json.loads(host.check_output("nft -j list chain inet gnoppix output"))["nftables"]
+    handles = [each["rule"]["handle"] for each in listing if "rule" in each]
+    if not handles:
+        pytest.skip("no rule lets anything out")
+    host.check_output(f"nft replace rule inet gnoppix output handle {handles[-1]} accept")
+    faults = faults_of(fresh_report(host))
+    assert f"{NETWORK}: table inet gnoppix: it is not as it was loaded" in faults
