@@ -13,10 +13,10 @@ def where_the_cards_are(policy: Policy, command: str) -> str:
 
 
 def await_address(host: Host, policy: Policy) -> None:
-    """Wait until a card has an IPv4 address; after 20 s whoever asked sees that there is none."""
+    """Wait until a card has an IPv4 address; after 90 s whoever asked sees that there is none."""
     asking = where_the_cards_are(policy, "ip -4 address show scope global")
     host.check_output(
-        f"timeout 20 sh -c 'until {asking} | grep -q inet; do sleep 0.2; done' || true"
+        f"timeout 90 sh -c 'until {asking} | grep -q inet; do sleep 0.2; done' || true"
     )
 
 
