@@ -34,7 +34,8 @@ def check_way_in(
     if not filters or any(_admits(each, session, policy) for each in policy.listeners):
         return None
     ways = {each.name: each for each in resolved.components if _is_way_in(each.manifest)}
-    of_ways = [each for each in policy.listeners if each.component in ways]
+    open_ports = [each for each in policy.listeners if _is_open_to_others(each, policy)]
+    of_ways = [each for each in open_ports if each.component in ways]
     at_port = [each for each in of_ways if each.port == session.port]
     nearest = ways[(at_port or of_ways)[0].component] if of_ways else None
     mends = () if nearest is None else tuple(_mends(nearest, at_port, session))
@@ -54,16 +55,20 @@ def _is_way_in(manifest: Manifest) -> bool:
     return _WAY_IN in manifest.provides
 
 
+def _is_open_to_others(listener: PolicyListener, policy: Policy) -> bool:
+    is_near = listener.namespace == policy.card_namespace
+    return listener.protocol == "tcp" and is_near and not listener.is_loopback
+
+
 def _admits(listener: PolicyListener, session: Session, policy: Policy) -> bool:
     """Tell whether a listener takes a session; of a local one it is not known whose it is."""
     client = ip_address(session.client)
-    is_near = listener.namespace == policy.card_namespace
-    is_at = listener.protocol == "tcp" and is_near and listener.port == session.port
+    is_at = listener.protocol == "tcp" and listener.port == session.port
     if not is_at or ip_address(listener.address).version != client.version:
         return False
     if client.is_loopback:
         return bool(listener.open_to)
-    return not listener.is_loopback and _has_source(listener, client)
+    return _is_open_to_others(listener, policy) and _has_source(listener, client)
 
 
 def _has_source(listener: PolicyListener, client: IPv4Address | IPv6Address) -> bool:
