@@ -240,6 +240,11 @@ NETWORK = "network policy"
             id="oneshot-never-run",
         ),
         pytest.param(
+            with_unit(RELAY_UNIT, ActiveState="inactive", Type="oneshot", RemainAfterExit="yes"),
+            ("relay", RELAY_UNIT, "it is inactive (loaded, success)"),
+            id="oneshot-that-stays-was-stopped",
+        ),
+        pytest.param(
             with_unit(TARGET, ActiveState="inactive"),
             ("relay", TARGET, "it is inactive (loaded)"),
             id="target-not-reached",
