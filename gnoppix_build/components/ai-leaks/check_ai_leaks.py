@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What `ai-leaks` promises of a system."""
 
+import shlex
 from typing import Any
 
 import pytest
@@ -65,8 +66,9 @@ def test_services_carry_the_switches(host: Any, profile: Any) -> None:
     """A service of the system, and the sessions of people, have every variable too."""
     service = host.check_output("systemd-run --quiet --pipe --wait --collect env").splitlines()
     assert variables(profile) - {*service} == set()
-    session = host.check_output(f"{PERSON} env -i {GENERATOR}").splitlines()
-    assert {each.replace('"', "") for each in variables(profile)} - {*session} == set()
+    # What the generator prints is quoted as for a shell.
+    session = shlex.split(host.check_output(f"{PERSON} env -i {GENERATOR}"))
+    assert variables(profile) - {*session} == set()
 
 
 @pytest.mark.running
