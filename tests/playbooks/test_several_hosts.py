@@ -79,11 +79,12 @@ def test_each_host_that_fails_is_named_with_its_own_reason(tmp_path: Path) -> No
 def test_configuration_of_ssh_may_lie_in_a_path_with_a_space(tmp_path: Path) -> None:
     configuration = tmp_path / "my own" / "ssh_config"
     configuration.parent.mkdir()
-    configuration.write_text("Host box.example\n  HostName 127.0.0.1\n  Port 9\n")
+    configuration.write_text(f"Host box.example\n  ProxyCommand touch {tmp_path}/read\n")
     host = Host(parse_address("ssh://box.example"), None, is_root=True)
     hosts = SshMachines(configuration).inventory_of([host], undo_after=120)
-    with pytest.raises(HostsFault, match=r"connect to host 127\.0\.0\.1 port 9: Connection ref"):
+    with pytest.raises(HostsFault):
         play(tmp_path, [], hosts)
+    assert (tmp_path / "read").exists()
 
 
 def test_hosts_that_all_end_well_are_told_what_changed(tmp_path: Path) -> None:
