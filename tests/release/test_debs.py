@@ -33,6 +33,8 @@ PROFILE = "hardened-server"
 ALL = f"gnoppix-{PROFILE}"
 CHANGES = {
     "time: {source: tor}": "time: {source: nts}",
+    # What Tor does not carry would go nowhere.
+    "    mode: transparent": "    mode: socks",
 }
 APT = (
     *("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "--quiet=2"),
