@@ -3,6 +3,7 @@
 
 import errno
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ QUESTIONS = 20
 # What a crypto library of a size worth the name is called. The stand-ins are a few kilobytes.
 TLS_NAMES = ("libssl", "libcrypto", "libgnutls", "libnss3", "libmbedtls", "libwolfssl")
 STAND_IN_BYTES = 16384
+GPU_NODES = "/dev/(dri/renderD|kfd|nvidia)"
 BEFORE = "/run/gnoppix-before"
 PLANTED = "/var/gnoppix-planted"
 PROBE = "/run/gnoppix-llm-probe.py"
@@ -311,14 +313,22 @@ def test_no_core_is_kept(host: Any, policy: Any) -> None:
 
 
 @pytest.mark.running
-def test_graphics_processor_is_used(host: Any, policy: Any, options: Mapping[str, Any]) -> None:
-    """With `gpu`, the runtime finds such a processor from within a model's own sandbox."""
+def test_graphics_processor_is_used(
+    host: Any, profile: Any, policy: Any, options: Mapping[str, Any]
+) -> None:
+    """With `gpu`, the runtime finds such a processor, and a model that answers holds its node."""
     if options["gpu"] == "off":
         pytest.skip("the profile asks for no graphics processor")
     said = run_in_sandbox(host, TEMPLATE, models_of(policy)[0], LIST_DEVICES).splitlines()
     # One a line, as `Vulkan0: NAME (...)`; without any the line is `(none)`.
     devices = [line for line in said[said.index("Available devices:") + 1 :] if ":" in line]
     assert devices, "no device but the processor itself"
+    model = resident_model(profile, policy)
+    ask(host, model, 1)
+    unit = f"llama-cpp@{model.name}.service"
+    process = host.check_output(f"systemctl show --property=MainPID --value {unit}")
+    opened = host.check_output(f"ls -l /proc/{process}/fd")
+    assert re.search(GPU_NODES, opened), "the model computes on the processor itself"
 
 
 @pytest.mark.running
