@@ -34,7 +34,7 @@ from gnoppix_build.resolve.membership import groups_of_users
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 from gnoppix_build.resolve.models import MODEL_PLACEHOLDER, find_models
 from gnoppix_build.resolve.moved_cards import CARRIER
-from gnoppix_build.resolve.ways import components_beneath
+from gnoppix_build.resolve.ways import components_beneath, namespace_of
 
 ROOT: Final = PolicyUser("root", 0)
 
@@ -231,7 +231,7 @@ class _Compiler:
             )
 
     def _namespace(self, component: ResolvedComponent, declared: Namespace) -> Namespace:
-        return "carrier" if component.name in self._beneath else declared
+        return namespace_of(component, declared, self._beneath)
 
 
 def _providers_of(components: Iterable[ResolvedComponent]) -> Mapping[str, str]:

@@ -27,7 +27,7 @@ from gnoppix_build.resolve.parties import (
     ways_out,
 )
 from gnoppix_build.resolve.selection import Selection
-from gnoppix_build.resolve.ways import components_beneath
+from gnoppix_build.resolve.ways import components_beneath, namespace_of
 
 _BOUNDS: Final = frozenset(("none", "loopback", "through"))
 # What a user may be given beside a bound: its own talk over the loopback interface is within
@@ -62,7 +62,7 @@ def check_egress(selection: Selection) -> Iterator[Diagnostic]:
 def _read(
     component: ResolvedComponent, index: int, egress: Egress, beneath: frozenset[str]
 ) -> _Word:
-    namespace: Namespace | None = "carrier" if component.name in beneath else "system"
+    namespace: Namespace | None = namespace_of(component, "system", beneath)
     form: str
     match egress:
         case ConfinedEgress():
@@ -70,10 +70,10 @@ def _read(
             form, namespace, meaning = egress.reach, None, reach
         case CarriedEgress():
             form, meaning = "through", f"only what goes through `{egress.through}`"
-            namespace = "carrier" if component.name in beneath else egress.namespace
+            namespace = namespace_of(component, egress.namespace, beneath)
         case DirectEgress():
             form, meaning = "direct", f"{egress.protocol.upper()} to the network itself"
-            namespace = "carrier" if component.name in beneath else egress.namespace
+            namespace = namespace_of(component, egress.namespace, beneath)
         case LinkEgress():
             form, namespace, meaning = "link", None, f"`{egress.link}` to the links"
         case InnerEgress():

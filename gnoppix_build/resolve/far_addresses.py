@@ -13,7 +13,7 @@ from gnoppix_build.resolve.model import ResolvedComponent, read_endpoint
 from gnoppix_build.resolve.moved_cards import CARRIER
 from gnoppix_build.resolve.parties import Party, make_party, merge_parties, tell, ways_out
 from gnoppix_build.resolve.selection import Selection
-from gnoppix_build.resolve.ways import components_beneath
+from gnoppix_build.resolve.ways import components_beneath, namespace_of
 
 _IPV6: Final = 6
 _NOBODY: Final = "255.255.255.255"
@@ -57,36 +57,38 @@ def _links(component: ResolvedComponent) -> Iterator[str]:
 
 def _aims(selection: Selection) -> Iterator[_Aim]:
     beneath = components_beneath(selection.components)
-    for component in selection.components:
-        for index, egress in enumerate(component.manifest.egress):
-            if isinstance(egress, DirectEgress) and component.holds(egress.when):
-                namespace = "carrier" if component.name in beneath else egress.namespace
-                for source in egress.addresses:
-                    party = _party(component, index, egress.user, source)
-                    for address in component.addresses_of((source,)):
-                        yield _Aim(ip_address(address), namespace, party)
-                if egress.endpoints is not None:
-                    party = _party(component, index, egress.user, egress.endpoints)
-                    for address, _ in component.endpoints_of(egress.endpoints):
-                        yield _Aim(ip_address(address), namespace, party)
+    for component, index, egress in _direct(selection):
+        namespace = namespace_of(component, egress.namespace, beneath)
+        for source in egress.addresses:
+            party = _party(component, index, egress.user, source)
+            for address in component.addresses_of((source,)):
+                yield _Aim(ip_address(address), namespace, party)
+        if egress.endpoints is not None:
+            party = _party(component, index, egress.user, egress.endpoints)
+            for address, _ in component.endpoints_of(egress.endpoints):
+                yield _Aim(ip_address(address), namespace, party)
 
 
 def _unreadable(selection: Selection) -> Iterator[Diagnostic]:
     """Find texts that should have an address and a port, and have none."""
+    for component, index, egress in _direct(selection):
+        if egress.endpoints is None:
+            continue
+        party = _party(component, index, egress.user, egress.endpoints)
+        value = component.options[egress.endpoints.option]
+        for text in map(str, value if isinstance(value, tuple) else ()):
+            if read_endpoint(text) is None:
+                message = f"`{text}` has no address with a port as its second word"
+                hint = "write it as in `192.0.2.1:443` or `[2001:db8::1]:443`"
+                yield tell("not-an-endpoint", message, (party,), hint)
+
+
+def _direct(selection: Selection) -> Iterator[tuple[ResolvedComponent, int, DirectEgress]]:
+    """Give what components send to the network themselves, each with its place among the egress."""
     for component in selection.components:
         for index, egress in enumerate(component.manifest.egress):
-            if (
-                isinstance(egress, DirectEgress)
-                and egress.endpoints is not None
-                and component.holds(egress.when)
-            ):
-                party = _party(component, index, egress.user, egress.endpoints)
-                value = component.options[egress.endpoints.option]
-                for text in map(str, value if isinstance(value, tuple) else ()):
-                    if read_endpoint(text) is None:
-                        message = f"`{text}` has no address with a port as its second word"
-                        hint = "write it as in `192.0.2.1:443` or `[2001:db8::1]:443`"
-                        yield tell("not-an-endpoint", message, (party,), hint)
+            if isinstance(egress, DirectEgress) and component.holds(egress.when):
+                yield component, index, egress
 
 
 def _party(component: ResolvedComponent, index: int, user: str, source: str | FromOption) -> Party:

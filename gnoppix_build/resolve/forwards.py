@@ -12,7 +12,7 @@ from gnoppix_build.language.node import span_of
 from gnoppix_build.resolve.model import ResolvedComponent
 from gnoppix_build.resolve.models import MODEL_PLACEHOLDER
 from gnoppix_build.resolve.selection import Selection
-from gnoppix_build.resolve.ways import components_beneath
+from gnoppix_build.resolve.ways import components_beneath, namespace_of
 
 _HOME: Final = "127.0.0.1"
 _PORT_TARGET: Final = re.compile(rf"{re.escape(_HOME)}:([0-9]+)")
@@ -44,10 +44,10 @@ def _open_ports(
     selection: Selection, component: ResolvedComponent, user: str, beneath: frozenset[str]
 ) -> Iterator[int]:
     """Give the TCP ports of this machine at which others let the user in, where it lives."""
-    namespace = "carrier" if component.name in beneath else "system"
+    namespace = namespace_of(component, "system", beneath)
     for other in selection.components:
         for each in other.manifest.listens:
-            lives = "carrier" if other.name in beneath else each.namespace
+            lives = namespace_of(other, each.namespace, beneath)
             (address,) = other.addresses_of((each.address,))
             if (
                 other.holds(each.when)

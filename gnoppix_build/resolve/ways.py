@@ -35,6 +35,13 @@ def components_beneath(components: Iterable[ResolvedComponent]) -> frozenset[str
     return frozenset(each.name for each in known if wanted & each.offers)
 
 
+def namespace_of(
+    component: ResolvedComponent, declared: Namespace, beneath: frozenset[str]
+) -> Namespace:
+    """Tell where a component's declaration holds: one of those beneath is among the cards whole."""
+    return "carrier" if component.name in beneath else declared
+
+
 def check_ways(selection: Selection) -> Iterator[Diagnostic]:
     """Find users sent through what is not there, out of reach or closed, or comes back to them."""
     leads: dict[str, list[tuple[str, Party]]] = {}
@@ -61,7 +68,7 @@ def _ways(selection: Selection, beneath: frozenset[str]) -> Iterator[_Way]:
                 path = ("egress", index, "through")
                 fact = f"`{component.name}` sends `{egress.user}` through `{egress.through}` here"
                 party = make_party(component, path, fact, egress.when)
-                namespace = "carrier" if component.name in beneath else egress.namespace
+                namespace = namespace_of(component, egress.namespace, beneath)
                 yield _Way(egress.user, egress.through, namespace, party)
 
 
@@ -71,7 +78,7 @@ def _doors(
     """Give the users of a component whose listeners let another user in, and where these are."""
     for listener in component.manifest.listens:
         if component.holds(listener.when) and {user, EVERYONE} & {*listener.open_to}:
-            yield listener.user, "carrier" if component.name in beneath else listener.namespace
+            yield listener.user, namespace_of(component, listener.namespace, beneath)
 
 
 def _tell_absent(way: _Way, selection: Selection) -> Diagnostic:
