@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bench import PROJECT
 from container import Container
@@ -57,17 +58,30 @@ class Said:
     talk: str
 
 
+class Commanded(Protocol):
+    """A machine that runs commands as root, whichever way they get there."""
+
+    def try_run(self, *argv: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
+        """Run a command, and give what became of it."""
+
+    def run(self, *argv: str, stdin: bytes = b"") -> str:
+        """Run a command to its good end, and give what it printed."""
+
+    def restart(self) -> None:
+        """Start the machine anew with what it has written."""
+
+
 @dataclass(frozen=True)
 class MachineLab:
     """The machine, and its operator's place."""
 
-    machine: Container
+    machine: Commanded
     operator: Namespace
     work: Path
 
     @property
     def root(self) -> Path:
-        """Give what the machine has of files that are not as they were at first."""
+        """Give what a container has of files that are not as they were at first."""
         return self.work / "machine" / "upper"
 
     def command(self, *arguments: str | Path) -> tuple[str | Path, ...]:
@@ -125,8 +139,7 @@ class MachineLab:
 
     def ssh_command(self, *words: str, host: str = HOST) -> tuple[str | Path, ...]:
         """Give the command that opens a fresh connection and runs another there."""
-        options = ("-F", self.work / "ssh_config", "-o", "ConnectTimeout=3", "-o", "BatchMode=yes")
-        return self.operator.command("ssh", *options, host, *words)
+        return self.operator.command(*ssh_command(self.work, host, *words))
 
     def ssh(
         self, *words: str, host: str = HOST, timeout_s: float = 15
@@ -181,14 +194,14 @@ def running_lab(
         machine.run("ip", "route", "add", "default", "via", OPERATOR)
         server = ("-m", "http.server", str(ARCHIVE_PORT), "--bind", OPERATOR)
         operator.start(operator.command(sys.executable, *server, "--directory", archive))
-        _furnish(work / "machine" / "upper", work, MACHINE)
+        furnish(work / "machine" / "upper", work, MACHINE)
         if has_tool:
             for folder in ("gnoppix_build", "playbooks", "profiles"):
                 place = work / "machine" / "upper" / TOOL[1:] / folder
                 shutil.copytree(PROJECT / folder, place, ignore=NO_COPY)
         with Container(make_lab_root(stock), work / "machine", machine) as container:
             lab = MachineLab(container, operator, work)
-            _wait_for_ssh(lab, HOST)
+            wait_for_ssh(lab, HOST)
             yield lab
 
 
@@ -199,10 +212,16 @@ def second_machine(lab: MachineLab, address: str) -> Iterator[Container]:
         connect(lab.operator, "machine1", machine, "lan0")
         lab.operator.run("ip", "route", "add", address, "dev", "machine1", "src", OPERATOR)
         machine.run("ip", "address", "add", f"{address}/24", "dev", "lan0")
-        _furnish(lab.work / "second" / "upper", lab.work, address)
+        furnish(lab.work / "second" / "upper", lab.work, address)
         with Container(make_lab_root(STOCK), lab.work / "second", machine) as container:
-            _wait_for_ssh(lab, f"ssh://root@{address}")
+            wait_for_ssh(lab, f"ssh://root@{address}")
             yield container
+
+
+def ssh_command(work: Path, host: str, *words: str) -> tuple[str | Path, ...]:
+    """Give the command of an operator whose keys lie in `work`."""
+    options = ("-F", work / "ssh_config", "-o", "ConnectTimeout=3", "-o", "BatchMode=yes")
+    return ("ssh", *options, host, *words)
 
 
 def make_archive(work: Path, packages: Sequence[str], stock: Sequence[str]) -> Path:
@@ -214,7 +233,7 @@ def make_archive(work: Path, packages: Sequence[str], stock: Sequence[str]) -> P
     return work / "archive"
 
 
-def _furnish(root: Path, work: Path, address: str) -> None:
+def furnish(root: Path, work: Path, address: str) -> None:
     """Give a machine what it has got since it was installed: an id, keys, sources of packages.
 
     With the id it has been started before, so that systemd enables nothing by its presets.
@@ -236,7 +255,7 @@ def _furnish(root: Path, work: Path, address: str) -> None:
     (work / "ssh_config").write_text(SSH_CONFIGURATION.format(folder=work))
 
 
-def _wait_for_ssh(lab: MachineLab, host: str) -> None:
+def wait_for_ssh(lab: MachineLab, host: str) -> None:
     deadline = time.monotonic() + 20
     while lab.ssh("true", host=host).returncode != 0:
         assert time.monotonic() < deadline, lab.ssh("true", host=host).stderr.decode()

@@ -7,18 +7,14 @@ a folder. How it is mounted is left to the image's checks.
 
 import hashlib
 import json
-import os
 import secrets
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kept_payloads import keep_payloads, render_with_payloads
 from machine_lab import HOST, MACHINE, MachineLab, Said, running_lab
-
-from gnoppix_build.cli.session import cache_folder
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 
@@ -42,14 +38,7 @@ AS_A_FOLDER = f"[Service]\nRootImage=\nRootDirectory={FOLDER}\n"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineLab]:
     work = tmp_path_factory.mktemp("machine")
-    # What is made lasts from run to run; the locks are of today's archive.
-    kept = cache_folder() / "lab" / "payloads"
-    kept.mkdir(parents=True, exist_ok=True)
-    for name in ("apt", "pool"):
-        if not (kept / name).exists():
-            (kept / name).symlink_to(cache_folder() / name)
-    shutil.rmtree(kept / "locks", ignore_errors=True)
-    (work / "cache").symlink_to(kept)
+    keep_payloads(work)
     with running_lab(work, ()) as lab:
         # Before anything starts: without loop devices, systemd waits long for one.
         lab.machine.run("mkdir", "-p", str(Path(DROP_IN).parent))
@@ -66,20 +55,7 @@ def profile(lab: MachineLab) -> Path:
 
 @pytest.fixture(scope="module")
 def tree(lab: MachineLab, profile: Path) -> Path:
-    """Give the tree of the profile, made where there is a network; the operator has none."""
-    folder = lab.work / "tree"
-    render = ("render", profile, "--target", "machine", "--payload", "-o", folder)
-    subprocess.run(
-        (sys.executable, "-m", "gnoppix_build", *render),
-        env={**lab.environment, **_proxies()},
-        check=True,
-    )
-    return folder
-
-
-def _proxies() -> dict[str, str]:
-    names = ("http_proxy", "https_proxy", "no_proxy")
-    return {name: os.environ[name] for name in names if name in os.environ}
+    return render_with_payloads(lab, profile)
 
 
 def exists(lab: MachineLab, path: str) -> bool:
@@ -139,7 +115,7 @@ def test_machine_gets_them_and_answers(lab: MachineLab, profile: Path) -> None:
 def unpack_what_was_brought(lab: MachineLab) -> None:
     """Unpack the squashfs that the machine has got, where its units look for it here."""
     brought = lab.work / "brought.squashfs"
-    brought.write_bytes((Path(f"/proc/{lab.machine.leader}/root") / ROOT[1:]).read_bytes())
+    brought.write_bytes((lab.root / ROOT[1:]).read_bytes())
     script = 'mount -o ro,loop "$1" /mnt && tar -C /mnt -c .'
     command = ("unshare", "--mount", "sh", "-c", script, "sh", brought)
     packed = subprocess.run(command, check=True, capture_output=True).stdout

@@ -16,7 +16,7 @@ import pytest
 from role_modules import load_role_module
 
 UNIT = "shut.service"
-START = ("systemctl", "start", "--", UNIT, "default.target")
+START = ("systemctl", "start", "--", UNIT)
 RESTART_TIMER = ("systemctl", "restart", "gnoppix-go-back.timer")
 
 
@@ -186,6 +186,18 @@ def test_gate_that_cannot_be_changed_goes_back_and_says_why(gate: Gate) -> None:
     assert gate.is_as_before()
     with pytest.raises(gate.module.Refused, match="there is a mistake in it"):
         gate.module.confirm()
+
+
+def test_gate_is_back_before_its_timer_goes(gate: Gate) -> None:
+    """Whatever ends the program while systemd forgets its unit, nothing is left to be done."""
+    gate.arm()
+    gate.module.switch_now()
+    pending: list[bool] = []
+    stop = ("systemctl", "disable", "--now", gate.module.TIMER)
+    gate.at[stop] = lambda: pending.append(gate.module.is_pending())
+    gate.module.go_back("nobody came through in time")
+    assert pending == [False]
+    assert gate.is_as_before()
 
 
 def test_gate_goes_on_with_a_return_that_was_cut_short(gate: Gate) -> None:
