@@ -7,6 +7,8 @@ from typing import Protocol
 
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, Catalog, load_catalog
 from gnoppix_build.language.source import SourceReader
+from gnoppix_build.render.configuration import render_files
+from gnoppix_build.render.last_words import check_last_words
 from gnoppix_build.render.paths import check_paths
 from gnoppix_build.render.sources import ComponentReader
 from gnoppix_build.resolve.model import Target
@@ -31,15 +33,21 @@ def load_profile(
 ) -> Resolution:
     """Resolve a profile, given by path or by the name of one in `profiles`.
 
-    It is rendered as well, to find paths that two components bring.
+    It is rendered as well, to find paths that two components bring, and files that would undo
+    what is compiled.
     """
     catalog = load_shipped_catalog(folders, reader)
     resolution = resolve(profile, catalog, reader, target, profiles)
     if resolution.resolved is None:
         return resolution
-    taken = tuple(check_paths(resolution.resolved, reader))
+    files = tuple(render_files(resolution.resolved, reader))
+    found = [
+        diagnostic
+        for check in (check_paths, check_last_words)
+        for diagnostic in check(resolution.resolved, files, reader)
+    ]
     return Resolution(
-        resolved=None if taken else resolution.resolved,
-        diagnostics=sort_diagnostics((*resolution.diagnostics, *taken)),
+        resolved=None if found else resolution.resolved,
+        diagnostics=sort_diagnostics((*resolution.diagnostics, *found)),
         sources=resolution.sources,
     )

@@ -2,26 +2,25 @@
 """Each path in the image has one owner; known after rendering: a template may yield nothing."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gnoppix_build.diagnostics import Diagnostic, Note, Span
 from gnoppix_build.language.source import source_name
-from gnoppix_build.render.configuration import FILES_FOLDER, TEMPLATE_SUFFIX, render_files
+from gnoppix_build.render.configuration import FILES_FOLDER, TEMPLATE_SUFFIX
 from gnoppix_build.render.sources import ComponentReader
+from gnoppix_build.render.tree import ImageFile
 from gnoppix_build.resolve.claims import tell_claims
 from gnoppix_build.resolve.model import Resolved, ResolvedComponent
 from gnoppix_build.resolve.parties import Party
 
 
-def check_paths(resolved: Resolved, reader: ComponentReader) -> Iterator[Diagnostic]:
+def check_paths(
+    resolved: Resolved, files: Iterable[ImageFile], reader: ComponentReader
+) -> Iterator[Diagnostic]:
     """Find files that two components bring, and folders of one that are another's files."""
-    components = {component.name: component for component in resolved.components}
     wanted: dict[str, list[Party]] = defaultdict(list)
-    for file in render_files(resolved, reader):
-        component = components[file.origin]
-        fact = Note(f"`{file.origin}` brings it here", _source_of(file.path, component, reader))
-        asked = f"`{file.origin}` is asked for here"
-        wanted[file.path].append(Party(file.origin, component.place, asked, (fact,)))
+    for file in files:
+        wanted[file.path].append(party_of(file, resolved, reader))
     for path, parties in wanted.items():
         if len(parties) > 1:
             yield tell_claims("path-taken", f"the path `{path}`", parties)
@@ -35,6 +34,13 @@ def check_paths(resolved: Resolved, reader: ComponentReader) -> Iterator[Diagnos
             yield tell_claims(
                 "path-taken", f"the path `{path}`, a file and a folder,", parties + below
             )
+
+
+def party_of(file: ImageFile, resolved: Resolved, reader: ComponentReader) -> Party:
+    """Make the side of the component that brings a file."""
+    component = next(each for each in resolved.components if each.name == file.origin)
+    fact = Note(f"`{file.origin}` brings it here", _source_of(file.path, component, reader))
+    return Party(file.origin, component.place, f"`{file.origin}` is asked for here", (fact,))
 
 
 def _source_of(path: str, component: ResolvedComponent, reader: ComponentReader) -> Span:

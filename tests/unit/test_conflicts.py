@@ -23,6 +23,7 @@ from gnoppix_build.app.profile import load_profile
 from gnoppix_build.catalog.load import COMPONENTS_FOLDER, KINDS_FOLDER
 from gnoppix_build.diagnostics import Span
 from gnoppix_build.effects.sources import SourceFolders
+from gnoppix_build.render.last_words import folder_holds
 from gnoppix_build.resolve.choose import choose_components
 from gnoppix_build.resolve.inherit import load_family
 from gnoppix_build.resolve.resolve import Resolution, resolve
@@ -65,6 +66,33 @@ def test_load_profile_refuses_paths_that_two_components_bring(name: str) -> None
     resolution = load_with_shipped(profile)
     assert resolution.resolved is None
     assert printed(resolution) + "\n" == profile.with_suffix(".expected").read_text()
+
+
+def test_load_profile_refuses_what_has_the_last_word_on_a_sandbox() -> None:
+    profile = MISTAKES / "sandbox-undone.yaml"
+    resolution = load_with_shipped(profile)
+    assert resolution.resolved is None
+    assert masked(resolution) == profile.with_suffix(".expected").read_text()
+
+
+@pytest.mark.parametrize(
+    ("folder", "holds"),
+    [
+        ("a-b@.service", True),
+        ("a-b@one.service", True),
+        ("a-.service", True),
+        ("service", True),
+        ("a-b.service", False),
+        ("a-bc@.service", False),
+        ("b-.service", False),
+        ("a-.socket", False),
+        ("socket", False),
+    ],
+)
+def test_folder_of_drop_ins_is_that_of_the_units_that_systemd_reads_it_for(
+    folder: str, holds: bool
+) -> None:
+    assert folder_holds(folder, "a-b@.service") is holds
 
 
 def test_load_profile_counts_no_template_that_yields_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from gnoppix_build.catalog.load import COMPONENTS_FOLDER, Catalog, load_catalog
 from gnoppix_build.catalog.manifest import Option
 from gnoppix_build.effects.sources import SourceFolders
 from gnoppix_build.language.source import PACKAGE_FOLDER
-from gnoppix_build.render.configuration import render_configuration
+from gnoppix_build.render.configuration import render_configuration, render_files
+from gnoppix_build.render.last_words import check_last_words
 from gnoppix_build.render.paths import check_paths
 from gnoppix_build.resolve.model import Target
 from gnoppix_build.resolve.resolve import resolve
@@ -80,5 +81,7 @@ def test_shipped_components_are_refused_or_rendered(
     if resolution.resolved is None:
         assert printed(resolution)
         return
-    if not list(check_paths(resolution.resolved, READER)):
+    files = tuple(render_files(resolution.resolved, READER))
+    assert list(check_last_words(resolution.resolved, files, READER)) == []
+    if not list(check_paths(resolution.resolved, files, READER)):
         render_configuration(resolution.resolved, READER)
