@@ -170,6 +170,24 @@ def system(tmp_path: Path) -> System:
     return System(tmp_path)
 
 
+class _PortServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    daemon_threads = True
+
+
+def test_model_without_a_socket_is_started_by_its_port(system: System) -> None:
+    model = Model(paris)
+    handler = type("Asked", (_Asked,), {"model": model})
+    with _PortServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        socket_path = system.describe("tiny", port=server.server_address[1])
+        assert not socket_path.exists()
+        done = system.ask("what is the capital?")
+        server.shutdown()
+    assert done.stdout == "The capital is Paris.\n"
+    assert done.stderr == "starting `tiny`\nanswered by `tiny`, on this computer\n"
+    assert len(model.asked) == 1
+
+
 def test_question_of_words_is_answered_and_told_by_whom(system: System) -> None:
     model = system.serve("tiny", paris)
     done = system.ask("what", "is", "the", "capital?")

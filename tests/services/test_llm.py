@@ -44,6 +44,7 @@ tiny-vectors: {}
 PORT = 9931
 VECTOR_LENGTH = 96
 CHECKS = COMPONENTS_FOLDER / RUNTIME / "check_llama_cpp.py"
+ASK = COMPONENTS_FOLDER / "ask/files/usr/bin/ask"
 # A loop device, a recording of a card, a state to go back to; and nothing asks for a GPU.
 NOT_IN_A_CONTAINER = {
     "test_altered_model_is_refused",
@@ -222,6 +223,11 @@ def test_model_behind_a_port_starts_when_asked_and_ends_when_idle(
         assert time.monotonic() < deadline, lab.machine.try_run("systemctl", "status").stdout
         time.sleep(0.5)
     assert state_of(lab, f"{RUNTIME}@{ECHO}.service") == "active"
+    # Whoever would come by its socket finds none, and goes by the port.
+    ask = ("python3", "-I", "-c", ASK.read_text(), "--model", "tiny-port", "--tokens", "16")
+    said = lab.machine.try_run(*ask, "echo k3j9x2ab", stdin=b"")
+    assert said.stdout.strip() == "k3j9x2ab", said.stderr
+    assert said.stderr.startswith("starting `tiny-port`\n")
 
 
 @contextmanager
