@@ -83,6 +83,11 @@ _SYSTEMD: Final = PurePosixPath("/run/systemd")
 _DIRECTLY_BELOW_RUN: Final = 3
 
 
+def path_of_drop_in(unit: str) -> str:
+    """Give where the sandbox of a unit is written."""
+    return f"/etc/systemd/system/{unit}.d/{DROP_IN}"
+
+
 def format_drop_in(policy: Policy, service: PolicyService) -> str:
     """Write the drop-in of a service; each setting that is relaxed tells why."""
     settings = _settings(policy.within(service.namespace), service)

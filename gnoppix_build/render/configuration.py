@@ -13,7 +13,7 @@ from gnoppix_build.policy.compile import compile_policy
 from gnoppix_build.policy.egress import format_egress_chain
 from gnoppix_build.policy.model import Policy
 from gnoppix_build.policy.ruleset import format_closed_ruleset, format_ruleset
-from gnoppix_build.policy.sandbox import DROP_IN, format_drop_in
+from gnoppix_build.policy.sandbox import format_drop_in, path_of_drop_in
 from gnoppix_build.policy.status import format_status
 from gnoppix_build.render.encoders import ENCODERS
 from gnoppix_build.render.leaks import leak_files
@@ -220,7 +220,7 @@ def _render_sandboxes(
 ) -> Iterator[ImageFile]:
     for service in policy.services:
         if service.component == component.name and service.has_sandbox:
-            path = f"/etc/systemd/system/{service.unit}.d/{DROP_IN}"
+            path = path_of_drop_in(service.unit)
             content = f"{header}\n{format_drop_in(policy, service)}".encode()
             yield ImageFile(path, content, _PLAIN_MODE, "root", "root", component.name)
 

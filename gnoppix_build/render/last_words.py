@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gnoppix_build.diagnostics import Diagnostic
-from gnoppix_build.policy.sandbox import DROP_IN
+from gnoppix_build.policy.sandbox import DROP_IN, path_of_drop_in
 from gnoppix_build.render.paths import party_of
 from gnoppix_build.render.sources import ComponentReader
 from gnoppix_build.render.tree import ImageFile
@@ -21,7 +21,7 @@ def check_last_words(
 ) -> Iterator[Diagnostic]:
     """Find drop-ins that systemd reads after the sandbox of a unit, or in its place."""
     sandboxes = dict(_sandboxes(resolved))
-    compiled = {f"/etc/systemd/system/{unit}.d/{DROP_IN}" for unit in sandboxes}
+    compiled = {path_of_drop_in(unit) for unit in sandboxes}
     hint = (
         f"give it a name that sorts before `{DROP_IN}`; "
         "what a unit is to have beside its sandbox, `relaxes:` says"
