@@ -6,7 +6,6 @@ docs/ci ask for it, and refuses what it does not know.
 """
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from bench import proxies_of_host
 
 from gnoppix_build.effects.apt_mirrors import host_mirrors
 
@@ -130,11 +130,6 @@ class Container:
     def run_gitlab_job(self, job: Mapping[str, Any], variables: Mapping[str, str]) -> Ran:
         """Run a job's script as one, as GitLab's runner does."""
         return self.run("script", "\n".join(job["script"]), variables)
-
-
-def proxies_of_host() -> Mapping[str, str]:
-    names = ("http_proxy", "https_proxy", "no_proxy")
-    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def fetch_wheels(folder: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from checker_tool import install_checker
 
+from gnoppix_build.effects.apt import PROXY_VARIABLES
 from gnoppix_build.effects.results import sha256_of
 
 PROJECT = Path(__file__).parents[2]
@@ -22,6 +23,11 @@ FURTHER = tuple(sorted(path for path in EVERYTHING.parent.glob("*.yaml") if path
 """Profiles with options that no shipped one has; built and booted in a run of all."""
 WANTED_PROFILES = "GNOPPIX_BUILD_TEST_PROFILES"
 BUDGETS_S = {"cold build": 480, "build": 420, "verification": 1200}
+
+
+def proxies_of_host() -> dict[str, str]:
+    """Give what leads a program without this run's environment to the archive."""
+    return {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
 
 
 def wants_all_profiles() -> bool:

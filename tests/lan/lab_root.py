@@ -62,6 +62,13 @@ def lock_packages(packages: tuple[str, ...], cache: Path) -> Lock:
     )
 
 
+def only_path(root: Path, pattern: str) -> Path:
+    """Give the one path below a tree that a glob finds."""
+    found = sorted(root.glob(pattern))
+    assert len(found) == 1, found
+    return found[0]
+
+
 def _tree_below(packages: tuple[str, ...]) -> tuple[str, ...] | None:
     """Name the packages of the tree to start from, so that what many share is unpacked once."""
     if not packages:

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private roots and models for the operator of a lab, who has no network to make them from."""
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from bench import proxies_of_host
 from machine_lab import MachineLab
 
 from gnoppix_build.cli.session import cache_folder
-
-PROXIES = frozenset({"http_proxy", "https_proxy", "no_proxy"})
 
 
 def keep_payloads(work: Path) -> None:
@@ -31,7 +29,7 @@ def render_with_payloads(lab: MachineLab, profile: Path) -> Path:
     render = ("render", profile, "--target", "machine", "--payload", "-o", folder)
     subprocess.run(
         (sys.executable, "-m", "gnoppix_build", *render),
-        env={**lab.environment, **{name: os.environ[name] for name in PROXIES & os.environ.keys()}},
+        env={**lab.environment, **proxies_of_host()},
         check=True,
     )
     return folder

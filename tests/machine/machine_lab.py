@@ -5,6 +5,7 @@ The machine is a booted container with a network of its own; the operator and th
 processes of this host in another. The host's own network takes no part.
 """
 
+import json
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from bench import PROJECT
+from commanded import Commanded
 from container import Container
 from lab_root import lock_packages, make_lab_root
 from net_namespace import Namespace, connect
@@ -56,19 +57,6 @@ class Said:
     status: int
     output: str
     talk: str
-
-
-class Commanded(Protocol):
-    """A machine that runs commands as root, whichever way they get there."""
-
-    def try_run(self, *argv: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
-        """Run a command, and give what became of it."""
-
-    def run(self, *argv: str, stdin: bytes = b"") -> str:
-        """Run a command to its good end, and give what it printed."""
-
-    def restart(self) -> None:
-        """Start the machine anew with what it has written."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +158,15 @@ class MachineLab:
         return self.machine.try_run("test", "-e", path).returncode == 0
 
 
+def failures(lab: MachineLab, profile: Path) -> dict[str, str]:
+    """Verify the machine; give check -> evidence of what failed."""
+    said = lab.run("verify", profile, "--host", HOST, *lab.ssh_options, "--format", "json")
+    assert said.output, said.talk
+    findings = json.loads(said.output)["findings"]
+    assert {each["outcome"] for each in findings} >= {"pass"}
+    return {each["check"]: each["evidence"] for each in findings if each["outcome"] == "fail"}
+
+
 def expect_success(said: Said) -> str:
     """Give what a run said that went well."""
     assert said.status == 0, said.output + said.talk
@@ -189,11 +186,9 @@ def running_lab(
     operator, machine = Namespace(), Namespace()
     with operator, machine:
         connect(operator, "machine0", machine, "lan0")
-        operator.run("ip", "address", "add", f"{OPERATOR}/24", "dev", "machine0")
         machine.run("ip", "address", "add", f"{MACHINE}/24", "dev", "lan0")
         machine.run("ip", "route", "add", "default", "via", OPERATOR)
-        server = ("-m", "http.server", str(ARCHIVE_PORT), "--bind", OPERATOR)
-        operator.start(operator.command(sys.executable, *server, "--directory", archive))
+        serve_archive(operator, archive)
         furnish(work / "machine" / "upper", work, MACHINE)
         if has_tool:
             for folder in ("gnoppix_build", "playbooks", "profiles"):
@@ -231,6 +226,13 @@ def make_archive(work: Path, packages: Sequence[str], stock: Sequence[str]) -> P
     pool.fetch(wanted, host_mirrors(None), cache / "pool", work / "fetch.log")
     pool.write_repository(wanted, cache / "pool", work / "archive")
     return work / "archive"
+
+
+def serve_archive(operator: Namespace, archive: Path) -> None:
+    """Give the operator an address on the cable, and have the archive served there."""
+    operator.run("ip", "address", "add", f"{OPERATOR}/24", "dev", "machine0")
+    server = ("-m", "http.server", str(ARCHIVE_PORT), "--bind", OPERATOR)
+    operator.start(operator.command(sys.executable, *server, "--directory", archive))
 
 
 def furnish(root: Path, work: Path, address: str) -> None:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The disks of a stock machine: GRUB on one, and Debian on the other."""
 
-import subprocess
 import uuid
 from pathlib import Path
 
-from gnoppix_build.effects.process import CLEAN_ENVIRONMENT, isolated, place_of_binding
+from lab_root import only_path
+from net_namespace import check_output
+
+from gnoppix_build.effects.process import isolated, place_of_binding
 
 PACKAGES = (
     *("e2fsprogs", "grub-pc-bin", "grub2-common", "initramfs-tools"),
@@ -39,7 +41,7 @@ exec "$@"
 def furnish_disk(root: Path, work: Path, address: str, gateway: str) -> str:
     """Write what the machine of a disk has beside the packages in `root`; gives the disk's UUID."""
     disk, own = str(uuid.uuid4()), work / "upper"
-    kernel = _only(root, "boot/vmlinuz-*")
+    kernel = f"/{only_path(root, 'boot/vmlinuz-*').relative_to(root)}"
     release = kernel.removeprefix("/boot/vmlinuz-")
     initrd = f"/boot/initrd.img-{release}"
     wanted = own / "etc/systemd/system/multi-user.target.wants/systemd-networkd.service"
@@ -55,10 +57,11 @@ def furnish_disk(root: Path, work: Path, address: str, gateway: str) -> str:
         (own / path).write_text(text)
     wanted.parent.mkdir(parents=True, exist_ok=True)
     wanted.symlink_to("/usr/lib/systemd/system/systemd-networkd.service")
-    _run(("cp", "--recursive", root / GRUB, own / "boot/grub"))
+    check_output(("cp", "--recursive", root / GRUB, own / "boot/grub"))
     # Installed as a tool, the kernel has got none.
     (work / "tree").mkdir()
-    _run_in(root, work, ("mkinitramfs", "-o", f"{PLACE}/upper{initrd}", release))
+    make = ("mkinitramfs", "-o", f"{PLACE}/upper{initrd}", release)
+    check_output(_in_tree(root, work, make))
     return disk
 
 
@@ -67,7 +70,7 @@ def make_disks(root: Path, work: Path, disk: str) -> None:
     (work / "early.cfg").write_text(FIND_DEBIAN.format(disk=disk))
     early, core = f"--config={PLACE}/early.cfg", f"--output={PLACE}/core.img"
     grub = ("grub-mkimage", "--format=i386-pc", "--prefix=/boot/grub", early, core, *BUILT_IN)
-    _run_in(root, work, grub)
+    check_output(_in_tree(root, work, grub))
     boot_sector = (root / GRUB / "boot.img").read_bytes()
     with (work / LOADER).open("wb") as loader:
         loader.write(boot_sector + (work / "core.img").read_bytes())
@@ -76,25 +79,10 @@ def make_disks(root: Path, work: Path, disk: str) -> None:
     command = _in_tree(
         root, work, (*make, "-d", place_of_binding("tree"), f"{PLACE}/{DISK}", DISK_SIZE)
     )
-    _run(("unshare", "--mount", "sh", "-c", OVERLAID, "sh", root, work, *command))
-
-
-def _run_in(root: Path, work: Path, argv: tuple[str, ...]) -> None:
-    _run(_in_tree(root, work, argv))
+    check_output(("unshare", "--mount", "sh", "-c", OVERLAID, "sh", root, work, *command))
 
 
 def _in_tree(root: Path, work: Path, argv: tuple[str, ...]) -> tuple[str, ...]:
     folders = ("/tmp", "/var/tmp")
     places = {"machine": work, "tree": work / "tree"}
     return isolated(argv, root=root, bindings=places, tmpfs=folders)
-
-
-def _run(argv: tuple[str | Path, ...]) -> None:
-    done = subprocess.run(argv, env=CLEAN_ENVIRONMENT, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-
-
-def _only(root: Path, pattern: str) -> str:
-    found = sorted(root.glob(pattern))
-    assert len(found) == 1, found
-    return f"/{found[0].relative_to(root)}"

@@ -4,16 +4,14 @@
 One machine, from its stock state on, test by test.
 """
 
-import json
 import re
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from bench import wants_all_profiles
 from kept_payloads import keep_payloads, render_with_payloads
-from machine_lab import ARCHIVE_PORT, HOST, MACHINE, MachineLab, expect_success
+from machine_lab import ARCHIVE_PORT, MACHINE, MachineLab, expect_success, failures
 from virtual_machine import running_virtual_machine
 
 pytestmark = [
@@ -62,17 +60,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineLab]:
     keep_payloads(work)
     with running_virtual_machine(work, PACKAGES) as lab:
         yield lab
-
-
-def failures(lab: MachineLab, profile: Path) -> dict[str, str]:
-    said = lab.run("verify", profile, "--host", HOST, *lab.ssh_options, "--format", "json")
-    assert said.output, said.talk
-    findings = json.loads(said.output)["findings"]
-    return {
-        f"{each['component']} {each['check']}": each["evidence"]
-        for each in findings
-        if each["outcome"] == "fail"
-    }
 
 
 def arguments_of_the_kernel(lab: MachineLab) -> set[str]:

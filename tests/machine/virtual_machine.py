@@ -3,16 +3,15 @@
 
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from commanded import Commanded, Ended, in_text
 from lab_root import make_lab_root
 from machine_lab import (
-    ARCHIVE_PORT,
     HOST,
     MACHINE,
     OPERATOR,
@@ -20,6 +19,7 @@ from machine_lab import (
     MachineLab,
     furnish,
     make_archive,
+    serve_archive,
     ssh_command,
 )
 from net_namespace import Namespace
@@ -34,13 +34,13 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 @dataclass(frozen=True)
-class VirtualMachine:
+class VirtualMachine(Commanded):
     """A machine that its operator reaches by ssh, and in no other way."""
 
     operator: Namespace
     work: Path
 
-    def try_run(self, *argv: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
+    def try_run(self, *argv: str, stdin: bytes = b"") -> Ended:
         """Run a command, and give what became of it."""
         done = subprocess.run(
             self.operator.command(*ssh_command(self.work, HOST, shlex.join(argv))),
@@ -50,15 +50,7 @@ class VirtualMachine:
             check=False,
             timeout=300,
         )
-        return subprocess.CompletedProcess(
-            argv, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
-
-    def run(self, *argv: str, stdin: bytes = b"") -> str:
-        """Run a command to its good end, and give what it printed."""
-        done = self.try_run(*argv, stdin=stdin)
-        assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr or done.stdout}"
-        return done.stdout
+        return in_text(argv, done)
 
     def restart(self) -> None:
         """Start the machine anew, by its own means and its own boot loader."""
@@ -69,10 +61,9 @@ class VirtualMachine:
     def wait_for_start(self, before: str = "") -> None:
         """Return when it has started, and not when it still has the start `before`."""
         deadline = time.monotonic() + START_S
-        while (now := self.try_run("cat", BOOT_ID).stdout) in {"", before}:
-            assert time.monotonic() < deadline, f"see {self.work}/serial.log"
+        while self.try_run("cat", BOOT_ID).stdout in {"", before}:
+            assert time.monotonic() < deadline, f"see {self.work}/machine/serial.log"
             time.sleep(2)
-        assert now
         self.try_run("systemctl", "is-system-running", "--wait")
 
 
@@ -86,10 +77,8 @@ def running_virtual_machine(work: Path, packages: Sequence[str]) -> Iterator[Mac
     make_disks(root, folder, furnish_disk(root, folder, MACHINE, OPERATOR))
     with Namespace() as operator, (work / "qemu.log").open("wb") as log:
         tap = operator.make_tap("machine0")
-        operator.run("ip", "address", "add", f"{OPERATOR}/24", "dev", "machine0")
         operator.run("ip", "link", "set", "machine0", "up")
-        server = ("-m", "http.server", str(ARCHIVE_PORT), "--bind", OPERATOR)
-        operator.start(operator.command(sys.executable, *server, "--directory", archive))
+        serve_archive(operator, archive)
         tools = make_lab_root(tools_wanted())
         process = start_in_tools(
             tools, {"machine": folder}, _qemu_command(tap), log=log, descriptors=(tap,)

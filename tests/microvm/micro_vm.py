@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab_root import only_path
+
 from gnoppix_build.effects.process import capture, isolated, place_of_binding
 from gnoppix_build.effects.qemu import start_in_tools
 
@@ -52,7 +54,7 @@ def run_in_micro_vm(tools: Path, root: Path, folder: Path, program: str, work: P
     which is its one argument.
     """
     _write_initramfs(root, folder, program, work)
-    shutil.copyfile(_only(root, "boot/vmlinuz-*"), work / "kernel")
+    shutil.copyfile(only_path(root, "boot/vmlinuz-*"), work / "kernel")
     with (work / "qemu.log").open("wb") as log:
         process = start_in_tools(tools, {"work": work}, _qemu_command(), log=log)
         try:
@@ -125,7 +127,7 @@ def _with_libraries(root: Path) -> Iterator[str]:
 
 def _with_dependencies(root: Path) -> Iterator[str]:
     """Give the kernel modules and those that they need."""
-    release = _only(root, "usr/lib/modules/*").name
+    release = only_path(root, "usr/lib/modules/*").name
     argv = ("modprobe", "--set-version", release, "--show-depends", "--all", *MODULES)
     said = capture(isolated(argv, root=root)).decode()
     for path in re.findall(r"^insmod (\S+)", said, re.MULTILINE):
@@ -151,9 +153,3 @@ def _followed(root: Path, path: str) -> Iterator[str]:
         target = place.readlink()
         place = root / str(target).lstrip("/") if target.is_absolute() else place.parent / target
         place = place.parent.resolve() / place.name
-
-
-def _only(root: Path, pattern: str) -> Path:
-    found = sorted(root.glob(pattern))
-    assert len(found) == 1, found
-    return found[0]

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from commanded import Commanded, Ended, in_text
 from net_namespace import Namespace
 
 from gnoppix_build.render.tree import ImageFile
@@ -43,7 +44,7 @@ OPTIONS = ("--quiet", "--register=no", "--keep-unit", "--console=pipe", "--boot"
 CAPABILITIES = "--capability=CAP_NET_ADMIN,CAP_NET_RAW"
 
 
-class Container:
+class Container(Commanded):
     """A system that has started when the block begins; its network is that of `namespace`."""
 
     def __init__(self, root: Path, work: Path, namespace: Namespace) -> None:
@@ -97,11 +98,11 @@ class Container:
         below = [path for top in tops for path in top.rglob("*") if path.is_dir()]
         return sorted([*tops, *below], key=lambda path: len(path.parts), reverse=True)
 
-    def try_run(self, *argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    def try_run(self, *argv: str, stdin: bytes = b"") -> Ended:
         """Run a command in the container, and give what became of it."""
         leader = self._leader()
         if leader is None:
-            return subprocess.CompletedProcess(argv, 1, "", "the container has no process yet")
+            return Ended([*argv], 1, "", "the container has no process yet")
         spaces = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd")
         done = subprocess.run(
             ("nsenter", f"--target={leader}", *spaces, "--", *argv),
@@ -110,9 +111,7 @@ class Container:
             check=False,
             timeout=60,
         )
-        return subprocess.CompletedProcess(
-            argv, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
+        return in_text(argv, done)
 
     @property
     def leader(self) -> str:
@@ -133,12 +132,6 @@ class Container:
                 return None
             pid = children[0]
         return pid
-
-    def run(self, *argv: str, stdin: bytes = b"") -> str:
-        """Run a command in the container to its good end, and give what it printed."""
-        done = self.try_run(*argv, stdin=stdin)
-        assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr or done.stdout}"
-        return done.stdout
 
     def put(self, files: Sequence[ImageFile]) -> None:
         """Write rendered files; a symbolic link in the place of one is replaced."""
